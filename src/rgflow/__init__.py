@@ -1,0 +1,65 @@
+"""rgflow: the numerical laboratory of the effective theory of deep learning.
+
+The public names load on first use, so that ``import rgflow`` stays fast and needs neither torch nor xarray.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rgflow.activations.registry import Activation, activation
+    from rgflow.errors import RgflowError
+    from rgflow.network import Network
+    from rgflow.sampling.blocks import sample_initialization
+    from rgflow.store.open import open_results
+    from rgflow.theory.bayes import bayes_theory
+    from rgflow.theory.criticality import critical
+    from rgflow.theory.initialization import initialization_theory
+    from rgflow.theory.training import training_theory
+    from rgflow.training.ensemble import train_ensemble
+
+__version__ = version("rgflow")
+
+__all__ = [
+    "Activation",
+    "Network",
+    "RgflowError",
+    "activation",
+    "bayes_theory",
+    "critical",
+    "initialization_theory",
+    "open_results",
+    "sample_initialization",
+    "train_ensemble",
+    "training_theory",
+]
+
+_HOME = {
+    "Activation": "rgflow.activations.registry",
+    "Network": "rgflow.network",
+    "RgflowError": "rgflow.errors",
+    "activation": "rgflow.activations.registry",
+    "bayes_theory": "rgflow.theory.bayes",
+    "critical": "rgflow.theory.criticality",
+    "initialization_theory": "rgflow.theory.initialization",
+    "open_results": "rgflow.store.open",
+    "sample_initialization": "rgflow.sampling.blocks",
+    "train_ensemble": "rgflow.training.ensemble",
+    "training_theory": "rgflow.theory.training",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name from its home module on first use."""
+    if name not in _HOME:
+        raise AttributeError(f"module 'rgflow' has no attribute {name!r}")
+    value = getattr(import_module(_HOME[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -1,0 +1,1 @@
+"""Activation functions: values, derivatives, kinks and Taylor data."""

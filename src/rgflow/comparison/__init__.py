@@ -1,0 +1,1 @@
+"""Theory against experiment: z-scores and extrapolation in 1/n."""

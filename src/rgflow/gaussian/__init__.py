@@ -1,0 +1,1 @@
+"""Expectations of activations under Gaussian distributions, Wick contractions and cumulants."""

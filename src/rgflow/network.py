@@ -1,0 +1,92 @@
+"""The network ensemble: activation, widths and the initialization and learning-rate hyperparameters of every layer."""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from rgflow.activations.registry import Activation, activation as find_activation
+from rgflow.errors import RgflowError
+
+
+@dataclass(frozen=True, init=False)
+class Network:
+    """A multilayer perceptron at initialization, z^(l+1) = b + W sigma(z^(l)), as an immutable, hashable value.
+
+    Biases are drawn from N(0, C_b) and weights from N(0, C_W / n_{l-1}), layer by layer. The learning-rate tensor of the
+    NTK is lambda_b for biases and lambda_W / n_{l-1} for weights.
+
+    Parameters
+    ----------
+    activation
+        Name of a registered activation or an ``Activation``.
+    widths
+        (n_0, ..., n_L): input dimension, hidden widths, output dimension.
+    C_b, C_W, lambda_b, lambda_W
+        One number for all layers, or one per layer 1..L. Stored as tuples of length L.
+
+    Raises
+    ------
+    RgflowError
+        Unknown activation, widths that are not at least two positive integers, a list whose length is not L,
+        C_W <= 0, a negative C_b or learning rate, or a value that is not finite.
+    """
+
+    activation: Activation
+    widths: tuple[int, ...]
+    C_b: tuple[float, ...]
+    C_W: tuple[float, ...]
+    lambda_b: tuple[float, ...]
+    lambda_W: tuple[float, ...]
+
+    def __init__(
+        self,
+        activation: str | Activation,
+        widths: Iterable[int],
+        C_b: float | Iterable[float],
+        C_W: float | Iterable[float],
+        lambda_b: float | Iterable[float] = 0.0,
+        lambda_W: float | Iterable[float] = 1.0,
+    ) -> None:
+        assign = object.__setattr__  # the way around a frozen dataclass's own guard
+        assign(self, "activation", find_activation(activation))
+        assign(self, "widths", _valid_widths(widths))
+        for name, value in {"C_b": C_b, "C_W": C_W, "lambda_b": lambda_b, "lambda_W": lambda_W}.items():
+            assign(self, name, _per_layer(name, value, self.depth))
+        for layer, weight_variance in enumerate(self.C_W, start=1):
+            if weight_variance == 0.0:
+                raise RgflowError(f"C_W at layer {layer} is 0; it must be positive")
+
+    @property
+    def depth(self) -> int:
+        """Number L of layers with parameters; the output is layer L."""
+        return len(self.widths) - 1
+
+    def ratio(self, layer: int) -> float:
+        """Width ratio rho_l = n_l / n_{l-1}, for layer 1..L."""
+        return self.widths[layer] / self.widths[layer - 1]
+
+
+def _valid_widths(widths: Iterable[int]) -> tuple[int, ...]:
+    try:
+        valid = tuple(operator.index(width) for width in widths)
+    except TypeError:
+        raise RgflowError(f"widths = {widths!r}; they must be integers (n_0, ..., n_L)") from None
+    if len(valid) < 2 or min(valid) < 1:
+        raise RgflowError(f"widths = {valid}; at least (n_0, n_1) is needed, all positive")
+    return valid
+
+
+def _per_layer(name: str, value: float | Iterable[float], depth: int) -> tuple[float, ...]:
+    try:
+        values = tuple(map(float, value)) if isinstance(value, Iterable) else (float(value),) * depth
+    except (TypeError, ValueError):
+        raise RgflowError(f"{name} = {value!r}; it must be a number or one number per layer") from None
+    if len(values) != depth:
+        raise RgflowError(f"{name} has {len(values)} values for {depth} layers; give one number or one per layer")
+    for layer, entry in enumerate(values, start=1):
+        if not (math.isfinite(entry) and entry >= 0.0):
+            raise RgflowError(f"{name} at layer {layer} is {entry}; it must be finite and not negative")
+    return values

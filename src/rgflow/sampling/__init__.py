@@ -1,0 +1,1 @@
+"""Ensembles of networks at initialization: exact samplers and unbiased estimators."""

@@ -1,0 +1,1 @@
+"""The result store: variable registry, digests, atomic publication, memo and opening."""

@@ -1,0 +1,1 @@
+"""The effective theory: pure functions from networks and inputs to labelled tensors."""

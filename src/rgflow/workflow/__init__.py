@@ -1,0 +1,1 @@
+"""The workflow: configuration, code digests, stages and the one runner of all of them."""
