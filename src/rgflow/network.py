@@ -7,7 +7,8 @@ import operator
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from rgflow.activations.registry import Activation, activation as find_activation
+from rgflow.activations.registry import Activation
+from rgflow.activations.registry import activation as find_activation
 from rgflow.errors import RgflowError
 
 
@@ -15,7 +16,7 @@ from rgflow.errors import RgflowError
 class Network:
     """A multilayer perceptron at initialization, z^(l+1) = b + W sigma(z^(l)), as an immutable, hashable value.
 
-    Biases are drawn from N(0, C_b) and weights from N(0, C_W / n_{l-1}), layer by layer. The learning-rate tensor of the
+    Layer by layer, biases are drawn from N(0, C_b) and weights from N(0, C_W / n_{l-1}). The learning-rate tensor of the
     NTK is lambda_b for biases and lambda_W / n_{l-1} for weights.
 
     Parameters

@@ -1,0 +1,73 @@
+"""The Network value: normalization, identity and the one-line errors."""
+
+from __future__ import annotations
+
+from dataclasses import FrozenInstanceError, replace
+
+import numpy as np
+import pytest
+
+from rgflow.activations.registry import activation
+from rgflow.errors import RgflowError
+from rgflow.network import Network
+
+
+def test_scalars_become_one_value_per_layer() -> None:
+    network = Network("tanh", (3, 4, 5, 2), C_b=0, C_W=1.5)
+    assert network.depth == 3
+    assert network.C_b == (0.0, 0.0, 0.0)
+    assert network.C_W == (1.5, 1.5, 1.5)
+    assert (network.lambda_b, network.lambda_W) == ((0.0,) * 3, (1.0,) * 3)
+
+
+def test_numpy_input_gives_plain_python_values() -> None:
+    network = Network("tanh", np.array([3, 4, 2]), C_b=np.array([0.1, 0.2]), C_W=np.float64(2.0))
+    assert network.widths == (3, 4, 2)
+    assert all(type(width) is int for width in network.widths)
+    assert network.C_b == (0.1, 0.2)
+    assert all(type(value) is float for value in network.C_W)
+
+
+def test_ratio_is_width_over_previous_width() -> None:
+    network = Network("relu", (2, 8, 4, 1), 0.0, 2.0)
+    assert [network.ratio(layer) for layer in (1, 2, 3)] == [4.0, 0.5, 0.25]
+
+
+def test_equal_networks_are_equal_keys() -> None:
+    by_name = Network("leaky_relu", (2, 3, 1), 0.0, 2.0)
+    by_value = Network(activation("leaky_relu"), [2, 3, 1], [0.0, 0.0], [2.0, 2.0])
+    assert by_name == by_value
+    assert hash(by_name) == hash(by_value)
+    assert by_name != Network(activation("leaky_relu", slope=0.3), (2, 3, 1), 0.0, 2.0)
+
+
+def test_frozen_but_replaceable() -> None:
+    network = Network("relu", (2, 3, 1), 0.0, 2.0)
+    with pytest.raises(FrozenInstanceError):
+        network.widths = (1, 1)  # type: ignore[misc]
+    assert replace(network, widths=(2, 30, 1)).widths == (2, 30, 1)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"widths": (3,)}, "at least"),
+        ({"widths": (3, 0, 1)}, "all positive"),
+        ({"widths": (3, 2.5, 1)}, "integers"),
+        ({"widths": 3}, "integers"),
+        ({"C_W": -1.0}, "C_W at layer 1 is -1.0"),
+        ({"C_W": (1.0, 0.0)}, "C_W at layer 2 is 0"),
+        ({"C_W": float("nan")}, "finite"),
+        ({"C_b": (0.0, -0.1)}, "C_b at layer 2"),
+        ({"C_b": (0.0, 0.1, 0.2)}, "C_b has 3 values for 2 layers"),
+        ({"lambda_W": float("inf")}, "lambda_W"),
+        ({"lambda_b": -1.0}, "lambda_b"),
+        ({"lambda_b": "much"}, "number"),
+        ({"activation": "tahn"}, "tanh"),
+    ],
+)
+def test_bad_values_are_one_clear_line(change: dict[str, object], message: str) -> None:
+    arguments: dict[str, object] = {"activation": "tanh", "widths": (3, 4, 1), "C_b": 0.0, "C_W": 1.0} | change
+    with pytest.raises(RgflowError, match=message) as caught:
+        Network(**arguments)  # type: ignore[arg-type]
+    assert "\n" not in str(caught.value)
