@@ -16,7 +16,7 @@ from rgflow.errors import RgflowError
 class Network:
     """A multilayer perceptron at initialization, z^(l+1) = b + W sigma(z^(l)), as an immutable, hashable value.
 
-    Layer by layer, biases are drawn from N(0, C_b) and weights from N(0, C_W / n_{l-1}). The learning-rate tensor of the
+    In each layer biases are drawn from N(0, C_b) and weights from N(0, C_W / n_{l-1}). The learning-rate tensor of the
     NTK is lambda_b for biases and lambda_W / n_{l-1} for weights.
 
     Parameters

@@ -1,0 +1,140 @@
+"""All leading finite-width tensors of a network at initialization, layer by layer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+
+from rgflow.errors import RgflowError
+from rgflow.gaussian.expectations import Expectations
+from rgflow.network import Network
+from rgflow.theory.contraction import Array
+from rgflow.theory.fluctuations import next_A, next_B, next_D, next_F
+from rgflow.theory.inputs import Inputs, input_gram
+from rgflow.theory.kernel import first_kernel, next_kernel, next_metric_correction
+from rgflow.theory.ntk import first_ntk, next_ntk, next_ntk_correction
+from rgflow.theory.step import Step
+from rgflow.theory.vertex import next_vertex
+
+Tensors = Mapping[str, Array]
+
+
+@dataclass(frozen=True)
+class Recursion:
+    """How one tensor goes from layer l to l+1: its function, the tensors it reads, in order, and its number of legs."""
+
+    advance: Callable[..., Array]
+    reads: tuple[str, ...]
+    legs: int
+
+
+RECURSIONS: Mapping[str, Recursion] = {
+    "K": Recursion(next_kernel, (), legs=2),
+    "G1": Recursion(next_metric_correction, ("G1", "V"), legs=2),
+    "V": Recursion(next_vertex, ("V",), legs=4),
+    "Theta": Recursion(next_ntk, ("Theta",), legs=2),
+    "Theta1": Recursion(next_ntk_correction, ("Theta1", "Theta", "G1", "V", "D", "F"), legs=2),
+    "D": Recursion(next_D, ("Theta", "V", "D"), legs=4),
+    "F": Recursion(next_F, ("Theta", "F"), legs=4),
+    "A": Recursion(next_A, ("Theta", "V", "D", "A"), legs=4),
+    "B": Recursion(next_B, ("Theta", "B"), legs=4),
+}
+
+
+def initialization_theory(
+    network: Network, inputs: Inputs, tensors: Iterable[str] = tuple(RECURSIONS), rtol: float = 1e-10
+) -> xr.Dataset:
+    """Kernel, NTK and their leading finite-width tensors in every layer.
+
+    At widths n, E[z z] = K + G1 / n_{l-1}, E[H] = Theta + Theta1 / n_{l-1}, and V, D, F, A, B are n_{l-1} times the
+    connected correlators, all up to O(1/n^2); only ratios of widths enter.
+
+    Parameters
+    ----------
+    network
+        The network, widths (n_0, ..., n_L).
+    inputs
+        (sample, feature) array of N inputs with n_0 features. Repeated or parallel inputs are fine.
+    tensors
+        Names of the tensors wanted, of K, G1, V, Theta, Theta1, D, F, A, B; only what these need is evaluated.
+    rtol
+        Relative accuracy asked of every Gaussian average.
+
+    Returns
+    -------
+    Dataset on ``layer`` (1..L) and ``sample_1`` .. ``sample_4`` (0..N-1) with the slots V_(12)(34); D_1234: z_1 z_2
+    with H_34; F_1324: E[z_i;1 z_j;2 H_ij;34]; A_(12)(34); B_1324: E[H_ij;12 H_ij;34] (i and j different neurons); and
+    ``quadrature_error`` (layer): largest estimated relative error of the Gaussian averages that enter that layer.
+
+    Raises
+    ------
+    RgflowError
+        Unusable inputs, an unknown tensor, an average that does not reach ``rtol``, or a tensor that is not finite.
+    """
+    wanted = _known(tensors)
+    needed = _with_dependencies(wanted)
+    gram = input_gram(network, inputs)
+    current = first_layer(network, gram, needed)
+    _require_finite(current, 1)
+    layers, errors = [current], [0.0]
+    for layer in range(1, network.depth):
+        averages = Expectations(network.activation, current["K"], rtol)
+        current = next_layer(Step(network, layer, averages), current)
+        _require_finite(current, layer + 1)
+        layers.append(current)
+        errors.append(averages.error)
+    return labelled({name: np.stack([tensor[name] for tensor in layers]) for name in wanted}).assign(
+        quadrature_error=("layer", np.array(errors))
+    )
+
+
+def first_layer(network: Network, gram: Array, names: Iterable[str]) -> dict[str, Array]:
+    """Tensors of layer 1, where preactivations are Gaussian and the NTK does not fluctuate: all but K, Theta vanish."""
+    known = {"K": first_kernel(network, gram), "Theta": first_ntk(network, gram)}
+    return {name: known.get(name, np.zeros((len(gram),) * RECURSIONS[name].legs)) for name in names}
+
+
+def next_layer(step: Step, current: Tensors) -> dict[str, Array]:
+    """The same tensors one layer further."""
+    with np.errstate(over="ignore", invalid="ignore"):  # reported with layer and name by the caller
+        return {
+            name: RECURSIONS[name].advance(step, *(current[read] for read in RECURSIONS[name].reads))
+            for name in current
+        }
+
+
+def labelled(tensors: Tensors) -> xr.Dataset:
+    """Dataset of tensors (layer, sample, ...) with dimensions ``layer`` from 1 and ``sample_1`` .. from 0."""
+    variables, coords = {}, {}
+    for name, values in tensors.items():
+        legs = [f"sample_{leg}" for leg in range(1, values.ndim)]
+        variables[name] = (["layer", *legs], values)
+        coords |= {"layer": np.arange(1, len(values) + 1)} | {leg: np.arange(values.shape[1]) for leg in legs}
+    return xr.Dataset(variables, coords)
+
+
+def _known(tensors: Iterable[str]) -> list[str]:
+    wanted = list(dict.fromkeys(tensors))
+    unknown = [name for name in wanted if name not in RECURSIONS]
+    if unknown or not wanted:
+        raise RgflowError(f"tensors = {wanted}; allowed are {', '.join(RECURSIONS)}")
+    return wanted
+
+
+def _with_dependencies(names: list[str]) -> list[str]:
+    needed = {"K", *names}
+    while missing := {read for name in needed for read in RECURSIONS[name].reads} - needed:
+        needed |= missing
+    return [name for name in RECURSIONS if name in needed]
+
+
+def _require_finite(tensors: Tensors, layer: int) -> None:
+    for name, values in tensors.items():
+        if not np.isfinite(values).all():
+            raise RgflowError(
+                f"{name} is not finite at layer {layer}: the network is far from criticality; "
+                "choose critical C_b and C_W or fewer layers"
+            )

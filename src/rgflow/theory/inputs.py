@@ -1,0 +1,46 @@
+"""The inputs of a network, checked, and their inner products: all that the theory needs to know of the data."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+
+from rgflow.errors import RgflowError
+from rgflow.network import Network
+from rgflow.theory.contraction import Array
+
+Inputs = npt.ArrayLike | xr.DataArray
+
+
+def input_gram(network: Network, inputs: Inputs) -> Array:
+    """Inner products x_1 . x_2 / n_0 of checked inputs.
+
+    Parameters
+    ----------
+    network
+        The network; n_0 must be the number of features.
+    inputs
+        (sample, feature) numbers. Named dimensions of a DataArray may come in any order.
+
+    Returns
+    -------
+    (N, N) array.
+
+    Raises
+    ------
+    RgflowError
+        The shape is not (N, n_0) with N >= 1, or a value is not a finite number.
+    """
+    if isinstance(inputs, xr.DataArray) and set(inputs.dims) == {"sample", "feature"}:
+        inputs = inputs.transpose("sample", "feature")
+    try:
+        x = np.asarray(inputs, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise RgflowError("inputs are not numbers; an array (sample, feature) is needed") from None
+    if x.ndim != 2 or x.shape[0] == 0 or x.shape[1] != network.widths[0]:
+        raise RgflowError(f"inputs have shape {x.shape}; (sample, feature) with {network.widths[0]} features is needed")
+    if not np.isfinite(x).all():
+        sample, feature = np.argwhere(~np.isfinite(x))[0]
+        raise RgflowError(f"inputs[{sample}, {feature}] = {x[sample, feature]}; inputs must be finite")
+    return np.asarray(x @ x.T / x.shape[1])
