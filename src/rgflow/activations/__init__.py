@@ -1,1 +1,1 @@
-"""Activation functions: values, derivatives, kinks and Taylor data."""
+"""Activation functions: values, derivatives up to order five, kinks, slopes and analytic structure."""

@@ -1,0 +1,176 @@
+"""The derivative towers of the registered activations.
+
+Each function returns the list [sigma(z), sigma'(z), ..., sigma^(order)(z)] elementwise, for a numpy array or a torch tensor z.
+At a kink the regular part is returned, with the value of the side z < kink (z <= kink for the derivatives of relu: 0).
+Formulas are arranged to neither overflow nor cancel at large |z|.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import cache
+
+import numpy as np
+
+from rgflow.activations.arrays import Array, namespace
+from rgflow.activations.jets import compose, power_tower, product, rescale
+
+_SQRT_2PI = math.sqrt(2 * math.pi)
+_FAR = 40.0  # exp(-z^2/2) underflows here: clipping keeps Hermite polynomials finite where their weight is zero
+SELU_SCALE, SELU_ALPHA = 1.0507009873554804934, 1.6732632423543772848
+
+
+def perceptron(z: Array, order: int) -> list[Array]:
+    """Heaviside step, 1 for z >= 0."""
+    xp = namespace(z)
+    return [xp.step(z >= 0, z)] + [xp.zeros_like(z) for _ in range(order)]
+
+
+def scale_invariant(z: Array, order: int, minus: float, plus: float) -> list[Array]:
+    """Slope `plus` for z > 0 and `minus` for z < 0."""
+    xp = namespace(z)
+    slope = xp.step(z > 0, z)
+    if (minus, plus) != (0.0, 1.0):
+        slope = minus + (plus - minus) * slope
+    return [slope * z, slope, *(xp.zeros_like(z) for _ in range(order - 1))][: order + 1]
+
+
+def linear(z: Array, order: int) -> list[Array]:
+    return power_tower(z, 1, order)
+
+
+def relu(z: Array, order: int) -> list[Array]:
+    return scale_invariant(z, order, 0.0, 1.0)
+
+
+def leaky_relu(z: Array, order: int, slope: float) -> list[Array]:
+    return scale_invariant(z, order, slope, 1.0)
+
+
+def monomial(z: Array, order: int, power: int) -> list[Array]:
+    return power_tower(z, power, order)
+
+
+def hard_tanh(z: Array, order: int) -> list[Array]:
+    """z clipped to [-1, 1]."""
+    xp = namespace(z)
+    inside = xp.step(xp.abs(z) < 1, z)
+    return [xp.clip(z, -1.0, 1.0), inside, *(xp.zeros_like(z) for _ in range(order - 1))][: order + 1]
+
+
+def elu(z: Array, order: int, alpha: float) -> list[Array]:
+    """z for z > 0, alpha (e^z - 1) for z < 0."""
+    xp = namespace(z)
+    positive, below = z > 0, xp.clip(z, -math.inf, 0.0)
+    decay = alpha * xp.exp(below)
+    value = xp.where(positive, z, alpha * xp.expm1(below))
+    slope = xp.where(positive, xp.ones_like(z), decay)
+    curvature = xp.where(positive, xp.zeros_like(z), decay)
+    return [value, slope, *(curvature for _ in range(order - 1))][: order + 1]
+
+
+def selu(z: Array, order: int) -> list[Array]:
+    return [SELU_SCALE * part for part in elu(z, order, SELU_ALPHA)]
+
+
+def sin(z: Array, order: int) -> list[Array]:
+    xp = namespace(z)
+    s, c = xp.sin(z), xp.cos(z)
+    return [(s, c, -s, -c)[p % 4] for p in range(order + 1)]
+
+
+def cos(z: Array, order: int) -> list[Array]:
+    return sin(z, order + 1)[1:]
+
+
+def snake(z: Array, order: int, frequency: float) -> list[Array]:
+    """z + sin^2(frequency z)/frequency, the periodic activation with a linear trend."""
+    oscillation = rescale(cos, z, order, 2 * frequency)
+    tower = [-part / (2 * frequency) for part in oscillation]
+    tower[0] = tower[0] + z + 1 / (2 * frequency)
+    if order:
+        tower[1] = tower[1] + 1
+    return tower
+
+
+@cache
+def _tanh_polynomial(p: int) -> tuple[float, ...]:
+    """Coefficients of Q_p with tanh^(p) = sech^2 Q_p(tanh): Q_1 = 1, Q_{p+1}(t) = (1 - t^2) Q_p'(t) - 2 t Q_p(t)."""
+    if p == 1:
+        return (1.0,)
+    previous = np.polynomial.Polynomial(_tanh_polynomial(p - 1))
+    t = np.polynomial.Polynomial([0.0, 1.0])
+    return tuple(((1 - t * t) * previous.deriv() - 2 * t * previous).coef)
+
+
+def _horner(coefficients: tuple[float, ...], t: Array) -> Array:
+    result = coefficients[-1]
+    for c in reversed(coefficients[:-1]):
+        result = result * t + c
+    return result
+
+
+def tanh(z: Array, order: int) -> list[Array]:
+    xp = namespace(z)
+    t = xp.tanh(z)
+    if order == 0:
+        return [t]
+    decay = xp.exp(-2 * xp.abs(z))
+    sech2 = 4 * decay / ((1 + decay) * (1 + decay))  # 1 - t^2 would cancel at large |z|
+    return [t, sech2, *(sech2 * _horner(_tanh_polynomial(p), t) for p in range(2, order + 1))]
+
+
+def tanh_fast(z: Array) -> tuple[Array, Array]:
+    """tanh and its derivative to absolute (not relative) rounding accuracy: one transcendental function."""
+    t = namespace(z).tanh(z)
+    return t, 1 - t * t
+
+
+def sigmoid(z: Array, order: int) -> list[Array]:
+    xp = namespace(z)
+    decay = xp.exp(-xp.abs(z))
+    value = xp.where(z > 0, xp.ones_like(z), decay) / (1 + decay)
+    return [value, *(part / 2 for part in rescale(tanh, z, order, 0.5)[1:])]
+
+
+def softplus(z: Array, order: int) -> list[Array]:
+    xp = namespace(z)
+    value = xp.clip(z, 0.0, math.inf) + xp.log1p(xp.exp(-xp.abs(z)))
+    return [value, *(sigmoid(z, order - 1) if order else ())]
+
+
+def swish(z: Array, order: int, beta: float) -> list[Array]:
+    """z sigmoid(beta z)."""
+    return product(power_tower(z, 1, order), rescale(sigmoid, z, order, beta))
+
+
+def mish(z: Array, order: int) -> list[Array]:
+    """z tanh(softplus(z))."""
+    inner = softplus(z, order)
+    return product(power_tower(z, 1, order), compose(tanh(inner[0], order), inner))
+
+
+def gaussian(z: Array, order: int) -> list[Array]:
+    """The density phi = exp(-z^2/2)/sqrt(2 pi) and its derivatives (-1)^p He_p phi."""
+    xp = namespace(z)
+    near = xp.clip(z, -_FAR, _FAR)
+    tower = [xp.exp(-0.5 * near * near) / _SQRT_2PI]
+    for p in range(order):  # phi^(p+1) = -z phi^(p) - p phi^(p-1)
+        tower.append(-near * tower[p] - (p * tower[p - 1] if p else 0.0))
+    return tower
+
+
+def normal_distribution(z: Array, order: int) -> list[Array]:
+    """Phi(z) and its derivatives."""
+    return [namespace(z).ndtr(z), *(gaussian(z, order - 1) if order else ())]
+
+
+def gelu(z: Array, order: int) -> list[Array]:
+    """z Phi(z)."""
+    return product(power_tower(z, 1, order), normal_distribution(z, order))
+
+
+def erf(z: Array, order: int) -> list[Array]:
+    """erf(z) = 2 Phi(sqrt(2) z) - 1."""
+    derivatives = rescale(normal_distribution, z, order, math.sqrt(2))[1:] if order else []
+    return [namespace(z).erf(z), *(2 * part for part in derivatives)]

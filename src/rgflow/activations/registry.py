@@ -1,0 +1,209 @@
+"""The activations known by name, and what the theory needs to know of each."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property, partial
+from typing import Any
+
+import numpy as np
+
+from rgflow.activations import formulas
+from rgflow.activations.arrays import Array, is_tensor
+from rgflow.errors import RgflowError
+
+MAX_ORDER = 5
+Tower = Callable[[Array, int], list[Array]]
+
+
+@dataclass(frozen=True)
+class Activation:
+    """One activation function sigma; compares, hashes and pickles by name and parameters.
+
+    Attributes
+    ----------
+    kinks
+        Points where sigma is not analytic; derivatives there are those of the side below.
+    slopes
+        (a_minus, a_plus) if sigma(z) = a_plus z for z > 0 and a_minus z for z < 0, else None.
+    analytic_radius
+        Distance of the nearest complex singularity from the real axis; inf for entire functions and for
+        piecewise entire ones.
+    quadrature_radius
+        The length that sets the step of quadrature rules: `analytic_radius`, or for entire functions the
+        length over which they may grow as much in the complex plane as four factors near a pole would.
+    """
+
+    name: str
+    items: tuple[tuple[str, float], ...] = ()
+    tower: Tower = field(compare=False, repr=False, default=formulas.linear)
+    fast: Callable[[Array], tuple[Array, Array]] | None = field(compare=False, repr=False, default=None)
+    kinks: tuple[float, ...] = field(compare=False, repr=False, default=())
+    slopes: tuple[float, float] | None = field(compare=False, repr=False, default=None)
+    analytic_radius: float = field(compare=False, repr=False, default=math.inf)
+    quadrature_radius: float = field(compare=False, repr=False, default=math.inf)
+
+    @property
+    def parameters(self) -> dict[str, float]:
+        """Parameters by name."""
+        return dict(self.items)
+
+    @property
+    def label(self) -> str:
+        """The name with its parameters, as in ``leaky_relu(slope=0.2)``."""
+        inner = ", ".join(f"{key}={value!r}" for key, value in self.items)
+        return f"{self.name}({inner})" if inner else self.name
+
+    def __call__(self, z: Array) -> Array:
+        """sigma(z), elementwise; numpy gives float64, torch keeps dtype and device."""
+        return self.derivatives(z, 0)[0]
+
+    def derivative(self, z: Array, order: int) -> Array:
+        """sigma^(order)(z); the regular part (no delta functions) if sigma has kinks."""
+        return self.derivatives(z, order)[order]
+
+    def derivatives(self, z: Array, order: int) -> list[Array]:
+        """[sigma(z), sigma'(z), ..., sigma^(order)(z)] with shared work; 0 <= order <= 5."""
+        if not 0 <= order <= MAX_ORDER:
+            raise RgflowError(f"derivative order of {self.label}: {order}; allowed: 0 to {MAX_ORDER}")
+        return self.tower(_as_array(z), order)
+
+    def value_and_derivative(self, z: Array) -> tuple[Array, Array]:
+        """(sigma(z), sigma'(z)) in the cheapest way: accurate to rounding of the larger of the two."""
+        if self.fast is not None:
+            return self.fast(_as_array(z))
+        value, slope = self.tower(_as_array(z), 1)
+        return value, slope
+
+    @cached_property
+    def taylor(self) -> tuple[float, ...] | None:
+        """sigma^(p)(0) for p = 0..5, or None if sigma is not smooth at 0."""
+        if 0.0 in self.kinks:
+            return None
+        return tuple(float(part) for part in self.derivatives(0.0, MAX_ORDER))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return partial(activation, **self.parameters), (self.name,)
+
+
+def _as_array(z: Array) -> Array:
+    return z if is_tensor(z) else np.asarray(z, dtype=np.float64)
+
+
+def _analytic(tower: Tower, radius: float, **properties: Any) -> dict[str, Any]:
+    return {"tower": tower, "analytic_radius": radius, "quadrature_radius": radius, **properties}
+
+
+def _entire(tower: Tower, length: float, **properties: Any) -> dict[str, Any]:
+    return {"tower": tower, "quadrature_radius": length, **properties}
+
+
+def _kinked(tower: Tower, *kinks: float, **properties: Any) -> dict[str, Any]:
+    return {"tower": tower, "kinks": kinks, **properties}
+
+
+def _leaky_relu(slope: float = 0.01) -> dict[str, Any]:
+    kinks = () if slope == 1 else (0.0,)
+    return _kinked(partial(formulas.leaky_relu, slope=slope), *kinks, slopes=(slope, 1.0))
+
+
+def _monomial(power: float = 2) -> dict[str, Any]:
+    if power != int(power) or power < 1:
+        raise RgflowError(f"monomial: power = {power!r}; allowed: an integer >= 1")
+    return _entire(partial(formulas.monomial, power=int(power)), math.inf, slopes=(1.0, 1.0) if power == 1 else None)
+
+
+def _swish(beta: float = 1.0) -> dict[str, Any]:
+    _require_positive("swish", "beta", beta)
+    return _analytic(partial(formulas.swish, beta=beta), math.pi / beta)
+
+
+def _elu(alpha: float = 1.0) -> dict[str, Any]:
+    return _kinked(partial(formulas.elu, alpha=alpha), 0.0)
+
+
+def _snake(frequency: float = 1.0) -> dict[str, Any]:
+    _require_positive("snake", "frequency", frequency)
+    return _entire(partial(formulas.snake, frequency=frequency), 5 / frequency)
+
+
+def _require_positive(name: str, key: str, value: float) -> None:
+    if not value > 0:
+        raise RgflowError(f"{name}: {key} = {value!r}; allowed: > 0")
+
+
+# what makes an activation of each name: keyword parameters in, attributes of Activation out
+_BUILDERS: Mapping[str, Callable[..., dict[str, Any]]] = {
+    "perceptron": lambda: _kinked(formulas.perceptron, 0.0),
+    "linear": lambda: _entire(formulas.linear, math.inf, slopes=(1.0, 1.0)),
+    "relu": lambda: _kinked(formulas.relu, 0.0, slopes=(0.0, 1.0)),
+    "leaky_relu": _leaky_relu,
+    "tanh": lambda: _analytic(formulas.tanh, math.pi / 2, fast=formulas.tanh_fast),
+    "sin": lambda: _entire(formulas.sin, 10.0),
+    "cos": lambda: _entire(formulas.cos, 10.0),
+    "sigmoid": lambda: _analytic(formulas.sigmoid, math.pi),
+    "softplus": lambda: _analytic(formulas.softplus, math.pi),
+    "swish": _swish,
+    "gelu": lambda: _entire(formulas.gelu, 3.2),
+    "erf": lambda: _entire(formulas.erf, 2.3),
+    "monomial": _monomial,
+    "elu": _elu,
+    "selu": lambda: _kinked(formulas.selu, 0.0),
+    "mish": lambda: _analytic(formulas.mish, 0.75 * math.pi),
+    "hard_tanh": lambda: _kinked(formulas.hard_tanh, -1.0, 1.0),
+    "snake": _snake,
+}
+
+
+def names() -> tuple[str, ...]:
+    """Names of the registered activations, sorted."""
+    return tuple(sorted(_BUILDERS))
+
+
+def activation(name: str | Activation, **parameters: float) -> Activation:
+    """The activation called `name`.
+
+    Parameters
+    ----------
+    name
+        A registered name (see `names`), ``"path/to/file.py:function"`` for a torch-differentiable function of one
+        tensor, or an `Activation`, which is returned unchanged.
+    **parameters
+        Parameters of the activation, such as ``slope`` of ``leaky_relu``; defaults fill what is missing.
+
+    Raises
+    ------
+    RgflowError
+        Unknown name or parameter, or a parameter value that is not allowed.
+    """
+    if isinstance(name, Activation):
+        if parameters:
+            raise RgflowError(f"{name.label}: parameters are fixed already; give the name as a string to change them")
+        return name
+    if ".py:" in name:
+        from rgflow.activations.user import load_activation
+
+        return load_activation(name, parameters)
+    if name not in _BUILDERS:
+        raise RgflowError(f"unknown activation {name!r}{_near_miss(name)}; known: {', '.join(names())}")
+    complete = _complete_parameters(name, parameters)
+    return Activation(name, tuple(complete.items()), **_BUILDERS[name](**complete))
+
+
+def _near_miss(name: str) -> str:
+    close = difflib.get_close_matches(name.lower(), names(), n=1)
+    return f" (did you mean {close[0]!r}?)" if close else ""
+
+
+def _complete_parameters(name: str, parameters: Mapping[str, float]) -> dict[str, float]:
+    defaults = {key: p.default for key, p in inspect.signature(_BUILDERS[name]).parameters.items()}
+    for key, value in parameters.items():
+        if key not in defaults:
+            raise RgflowError(f"{name}: unknown parameter {key!r}; allowed: {', '.join(defaults) or 'none'}")
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+            raise RgflowError(f"{name}: {key} = {value!r}; allowed: a finite number")
+    return {**defaults, **parameters}
