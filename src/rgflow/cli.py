@@ -1,0 +1,162 @@
+"""The command line: one verb per stage, and the verbs that look at results.
+
+Everything heavy is imported by the verb that needs it, so ``--help`` and ``critical`` answer at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from rgflow.errors import RgflowError
+
+_EPILOG = "Errors are one line on standard error and a non-zero exit; nothing is written then."
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit status: 0 done, 1 damaged results, 2 bad input."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
+    options = build_parser().parse_args(arguments)
+    try:
+        return int(options.run(options) or 0)
+    except RgflowError as error:
+        for line in str(error).splitlines():
+            print(f"rgflow: error: {line}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:  # the reader of our output has seen enough
+        sys.stderr.close()
+        return 0
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of all verbs."""
+    from rgflow import __version__
+
+    parser = argparse.ArgumentParser(prog="rgflow", description=__doc__.split("\n")[0], epilog=_EPILOG)
+    parser.add_argument("--version", action="version", version=f"rgflow {__version__}")
+    verbs = parser.add_subparsers(title="verbs", dest="verb", required=True, metavar="VERB")
+    _add_looking(verbs)
+    _add_drawing(verbs)
+    _add_stages(verbs)
+    return parser
+
+
+def _add_looking(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    critical = verbs.add_parser("critical", help="the critical initialization of an activation")
+    critical.add_argument("activation", help="name, for example gelu; parameters as leaky_relu:slope=0.2")
+    critical.set_defaults(run=_critical)
+    inspect = verbs.add_parser("inspect", help="print what is stored at a path")
+    inspect.add_argument("path", type=Path)
+    inspect.set_defaults(run=_inspect)
+    check = verbs.add_parser("check", help="verify every digest and schema at a path, name what is damaged")
+    check.add_argument("path", type=Path)
+    check.set_defaults(run=_check)
+    summary = verbs.add_parser("summary", help="table of theory, experiment and z of a study")
+    summary.add_argument("path", type=Path, help="results/<study>")
+    summary.set_defaults(run=_summary)
+    schema = verbs.add_parser("schema", help="print the JSON schema of the configuration")
+    schema.set_defaults(run=_schema)
+
+
+def _add_drawing(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    figure = verbs.add_parser("figure", help="draw one figure from stored results")
+    figure.add_argument("name")
+    figure.add_argument("--input", action="append", nargs="+", default=[], metavar=("ROLE", "MANIFEST"))
+    figure.add_argument("--output", type=Path, nargs="+", required=True, help="picture files, by suffix: .svg .png .pdf")
+    figure.set_defaults(run=_figure)
+
+
+def _add_stages(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add ``inputs``, ``theory initialization``, ``ensemble block`` ... from the table of stages."""
+    from rgflow.workflow.stage import STAGES
+
+    families: dict[str, argparse._SubParsersAction[argparse.ArgumentParser]] = {}
+    for stage in STAGES.values():
+        family, _, member = stage.name.partition("/")
+        if member and family not in families:
+            parent = verbs.add_parser(family, help=f"stages of {family}")
+            families[family] = parent.add_subparsers(dest="member", required=True, metavar="STAGE")
+        parser = (families[family] if member else verbs).add_parser(member or family, help=stage.summary)
+        _add_stage_options(parser)
+        parser.set_defaults(run=_stage, stage=stage)
+
+
+def _add_stage_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--spec", required=True, help="JSON object: exactly the configuration the stage consumes")
+    parser.add_argument("--input", action="append", nargs="+", default=[], metavar=("ROLE", "MANIFEST"))
+    parser.add_argument("--output", type=Path, required=True, help="manifest to write, x.json; the store is x.zarr")
+    parser.add_argument("--workers", type=int, default=1, help="processes to use on this machine")
+    parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
+    parser.add_argument("--scheduler", help="address or scheduler file of a dask cluster to use")
+
+
+def _stage(options: argparse.Namespace) -> None:
+    from rgflow.workflow.runner import parse_spec, run_stage
+    from rgflow.workflow.stage import Resources
+
+    resources = Resources(workers=options.workers, device=options.device, scheduler=options.scheduler)
+    run_stage(options.stage, parse_spec(options.spec), _inputs(options.input), options.output, resources)
+
+
+def _figure(options: argparse.Namespace) -> None:
+    from rgflow.workflow.draw import draw_figure
+
+    draw_figure(options.name, _inputs(options.input), options.output)
+
+
+def _inputs(groups: list[list[str]]) -> dict[str, list[Path]]:
+    return {role: [Path(path) for path in paths] for role, *paths in groups}
+
+
+def _critical(options: argparse.Namespace) -> None:
+    from rgflow.activations.registry import activation
+    from rgflow.theory.criticality import critical
+
+    name, _, assignments = options.activation.partition(":")
+    parameters = dict(_assignment(text) for text in assignments.split(",") if text)
+    result = critical(activation(name, **parameters))
+    print(f"activation          {options.activation}")
+    print(f"universality class  {result.universality_class}")
+    for name, value in (("C_b", result.C_b), ("C_W", result.C_W), ("K*", result.K_star)):
+        print(f"{name:<20}{'none' if value is None else f'{value:.15g}'}")
+
+
+def _assignment(text: str) -> tuple[str, float]:
+    name, _, value = text.partition("=")
+    try:
+        return name, float(value)
+    except ValueError:
+        raise RgflowError(f"{text!r}: an activation's parameters are written name=number") from None
+
+
+def _inspect(options: argparse.Namespace) -> None:
+    from rgflow.store.inspect import describe
+
+    for line in describe(options.path):
+        print(line)
+
+
+def _check(options: argparse.Namespace) -> int:
+    from rgflow.store.check import check_results
+
+    findings = list(check_results(options.path))
+    damaged = [finding for finding in findings if finding.problem]
+    for finding in damaged:
+        print(f"damaged: {finding.store}: {finding.problem}")
+    print(f"{len(findings) - len(damaged)} of {len(findings)} stores intact")
+    return 1 if damaged else 0
+
+
+def _summary(options: argparse.Namespace) -> None:
+    from rgflow.workflow.summary import print_summary
+
+    print_summary(options.path)
+
+
+def _schema(_: argparse.Namespace) -> None:
+    from rgflow.workflow.schema import schema_text
+
+    print(schema_text(), end="")

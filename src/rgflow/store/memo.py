@@ -1,0 +1,78 @@
+"""The memo: finished results survive Snakemake's clean-up and are taken back instead of being computed again.
+
+Snakemake removes a job's outputs before it starts the job. Each published store is therefore kept a second time, as
+hard links (no extra bytes), in ``.memo/<store name>/<key>`` beside it. The key digests all that the result depends on:
+stage, spec, code and the content of its inputs. A job whose key is already there restores the result in milliseconds:
+after a kill between publication and bookkeeping, on a restart beside an orphaned job, when an upstream stage ran again
+with an equal result, or when an edit is undone.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+from pathlib import Path
+
+from rgflow.errors import RgflowError
+from rgflow.store.digest import digest_variables
+from rgflow.store.manifest import manifest_of, read_manifest, write_manifest
+from rgflow.store.publish import open_zarr, replace_directory, temporary_sibling
+
+DIRECTORY = ".memo"
+_KEPT = 3  # results remembered per store: the present one and the two before
+_log = logging.getLogger(__name__)
+
+
+def keep(store: Path, key: str) -> None:
+    """Remember the published ``store`` under ``key``; file systems without hard links are left alone."""
+    entry = _entry(store, key)
+    if entry.exists():
+        return
+    try:
+        with temporary_sibling(entry) as temporary:
+            _link_tree(store, temporary / "store.zarr")
+            os.link(manifest_of(store), temporary / "store.json")
+            replace_directory(temporary, entry)
+    except OSError as error:
+        _log.debug("no memo of %s: %s", store, error)
+        return
+    _forget_oldest(entry.parent)
+
+
+def restore(store: Path, key: str) -> bool:
+    """Put the result remembered under ``key`` back in place; False if there is none or it is damaged."""
+    entry = _entry(store, key)
+    try:
+        manifest = read_manifest(entry / "store.json")
+        with open_zarr(entry / "store.zarr") as remembered:
+            intact = digest_variables(remembered) == manifest["variables"]
+    except (RgflowError, OSError, ValueError):
+        intact = False
+    if not intact:
+        shutil.rmtree(entry, ignore_errors=True)
+        return False
+    with temporary_sibling(store) as temporary:
+        _link_tree(entry / "store.zarr", temporary)
+        replace_directory(temporary, store)
+    write_manifest(manifest_of(store), manifest["digest"], manifest["variables"])
+    entry.touch()
+    return True
+
+
+def _entry(store: Path, key: str) -> Path:
+    return store.parent / DIRECTORY / store.stem / key
+
+
+def _link_tree(source: Path, target: Path) -> None:
+    shutil.copytree(source, target, copy_function=os.link, ignore=shutil.ignore_patterns(".snakemake_timestamp"))
+
+
+def _forget_oldest(entries: Path) -> None:
+    newest_first = sorted((e for e in entries.iterdir() if not e.name.startswith(".")), key=_modified, reverse=True)
+    for entry in newest_first[_KEPT:]:
+        shutil.rmtree(entry, ignore_errors=True)
+
+
+def _modified(path: Path) -> float:
+    return path.stat().st_mtime

@@ -1,0 +1,83 @@
+"""Opening results for analysis: all stores of a study as one lazy DataTree, sweeps combined by label."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rgflow.errors import RgflowError
+from rgflow.store.labels import Label, parse_path
+from rgflow.store.manifest import manifest_of
+from rgflow.store.publish import PROVENANCE, open_zarr
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+Cell = tuple[dict[str, Label], "xr.Dataset"]
+
+
+def open_results(path: str | Path) -> xr.DataTree:
+    """Open the results of a study lazily.
+
+    Parameters
+    ----------
+    path : path
+        ``results/<study>``, or any folder or single ``.zarr`` store below it.
+
+    Returns
+    -------
+    xr.DataTree
+        One node per stage (``inputs``, ``theory/initialization``, ``ensemble``, ...). The cells of a sweep are combined along
+        dimensions named by their labels (``activation``, ``init``, ``depth``, ``width``); cells that are not there, and
+        layers that a shallower network does not have, are NaN. Blocks of unfinished ensembles are left out.
+
+    Raises
+    ------
+    RgflowError
+        If the folder holds no published store.
+    """
+    import xarray as xr
+
+    root = Path(path)
+    stages: dict[str, list[Cell]] = defaultdict(list)
+    for store in published_stores(root):
+        stage, labels = parse_path(store.relative_to(root) if store != root else Path(store.name))
+        if "block" not in labels:
+            stages[stage].append((labels, open_zarr(store, chunks={})))
+    if not stages:
+        raise RgflowError(f"{root}: no published results there; run the workflow first, or check the path")
+    return xr.DataTree.from_dict({f"/{stage}": combine_cells(cells) for stage, cells in stages.items()})
+
+
+def published_stores(root: Path) -> Iterator[Path]:
+    """Yield the stores at or below ``root`` that have a manifest, sorted by path; memo and temporary names excluded."""
+    if root.suffix == ".zarr":
+        candidates = [root]
+    else:
+        candidates = sorted(p for p in root.rglob("*.zarr") if not _hidden(p.relative_to(root)))
+    yield from (store for store in candidates if manifest_of(store).is_file())
+
+
+def combine_cells(cells: list[Cell]) -> xr.Dataset:
+    """Combine datasets along their labels; labels that all cells share become dimensions of length one."""
+    import xarray as xr
+
+    dims = list(cells[0][0])
+    if not dims:
+        return _without_provenance(cells[0][1])
+    dim, groups = dims[0], defaultdict(list)
+    for labels, dataset in cells:
+        rest = {key: value for key, value in labels.items() if key != dim}
+        groups[labels[dim]].append((rest, dataset))
+    slices = [combine_cells(groups[value]).expand_dims({dim: [value]}) for value in sorted(groups)]
+    return xr.concat(slices, dim, join="outer", data_vars="all", coords="different", compat="equals")
+
+
+def _without_provenance(dataset: xr.Dataset) -> xr.Dataset:
+    return dataset.drop_attrs(deep=False) if PROVENANCE in dataset.attrs else dataset
+
+
+def _hidden(path: Path) -> bool:
+    return any(part.startswith(".") for part in path.parts)

@@ -1,0 +1,132 @@
+"""The variable registry: every stored array is named, shaped and explained here, once.
+
+A :class:`Variable` validates a dataset before it is published, documents it (``long_name``, ``equation``) and fixes how it
+is encoded. Estimates of a registered variable may be accompanied by ``<name>_stderr``, its standard error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rgflow.errors import RgflowError
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+STDERR = "_stderr"
+
+
+@dataclass(frozen=True)
+class Variable:
+    """One named array.
+
+    Attributes
+    ----------
+    name : str
+        Name in code, store and figures.
+    dims : tuple of str
+        Trailing dimensions; a dataset may add sweep dimensions (``width``, ``group``, ...) in front.
+    kind : str
+        numpy kind of the values: ``"f"``, ``"i"``, ``"b"`` or ``"U"``.
+    long_name : str
+        What it is, in a few words.
+    equation : str
+        The defining equation, normalization included.
+    may_be_missing : bool
+        Whether NaN is allowed, as "does not exist here"; everywhere else it stops the stage.
+    """
+
+    name: str
+    dims: tuple[str, ...]
+    kind: str
+    long_name: str
+    equation: str
+    may_be_missing: bool = False
+
+    def check(self, array: xr.DataArray, where: str) -> None:
+        """Raise one line if ``array`` does not have the registered trailing dims and kind."""
+        tail = tuple(str(d) for d in array.dims[array.ndim - len(self.dims) :])
+        if tail != self.dims:
+            raise RgflowError(f"{where}: variable {array.name!r} has dims {array.dims}, must end with {self.dims}")
+        kind = {"O": "U", "T": "U", "u": "i"}.get(array.dtype.kind, array.dtype.kind)
+        if kind != self.kind:
+            raise RgflowError(f"{where}: variable {array.name!r} has dtype {array.dtype}, must be of kind {self.kind!r}")
+
+    @property
+    def attrs(self) -> dict[str, str]:
+        """Attributes written with the array."""
+        return {"long_name": self.long_name, "equation": self.equation}
+
+
+_PAIR = ("layer", "sample_1", "sample_2")
+_QUAD = ("layer", "sample_1", "sample_2", "sample_3", "sample_4")
+
+
+def _variables() -> Iterator[Variable]:
+    yield from _input_variables()
+    yield from _initialization_variables()
+    yield from _training_variables()
+
+
+def _input_variables() -> Iterator[Variable]:
+    yield Variable("x", ("sample", "feature"), "f", "input", "x_{j;a}, after normalization")
+    yield Variable("y", ("sample", "output"), "f", "target", "y_{i;a}")
+    yield Variable("probe", ("sample",), "b", "input used for theory and ensembles at initialization", "")
+
+
+def _initialization_variables() -> Iterator[Variable]:
+    yield Variable("K", _PAIR, "f", "kernel", "theory: K' = C_b + C_W <s_1 s_2>_K; ensemble: E[z_1 z_2]")
+    yield Variable("G1", _PAIR, "f", "next-to-leading-order metric", "E[z_1 z_2] = K + G1/n_{l-1} + O(1/n^2)")
+    yield Variable("V", _QUAD, "f", "four-point vertex", "E[z_i1 z_i2 z_j3 z_j4] - G_12 G_34 = V_(12)(34)/n_{l-1}, i != j")
+    yield Variable("Theta", _PAIR, "f", "NTK mean", "theory: infinite-width NTK; ensemble: E[H_ii;12]")
+    yield Variable("Theta1", _PAIR, "f", "next-to-leading-order NTK mean", "E[H_12] = Theta + Theta1/n_{l-1} + O(1/n^2)")
+    yield Variable("D", _QUAD, "f", "NTK-preactivation cross correlation D", "E[z_i1 z_i2 (H_jj;34 - E H)] = D_1234/n_{l-1}")
+    yield Variable("F", _QUAD, "f", "NTK-preactivation cross correlation F", "E[z_i1 z_j2 H_ij;34] = F_1324/n_{l-1}")
+    yield Variable("A", _QUAD, "f", "NTK variance A", "Cov(H_ii;12, H_jj;34) = A_(12)(34)/n_{l-1}")
+    yield Variable("B", _QUAD, "f", "NTK variance B", "E[H_ij;12 H_ij;34] = B_1324/n_{l-1}")
+    yield Variable("quadrature_error", ("layer",), "f", "largest estimated relative quadrature error", "")
+
+
+def _training_variables() -> Iterator[Variable]:
+    yield Variable("prediction_mean", ("step", "sample", "output"), "f", "mean network output", "E[z_i;a(t)]")
+    yield Variable(
+        "prediction_covariance", ("step", "sample_1", "sample_2"), "f", "covariance of outputs", "Cov(z_i;1(t), z_i;2(t))"
+    )
+
+
+REGISTRY: dict[str, Variable] = {variable.name: variable for variable in _variables()}
+
+
+def lookup(name: str) -> Variable:
+    """Return the registered variable behind ``name``; ``<name>_stderr`` stands for the standard error of ``name``.
+
+    Raises
+    ------
+    RgflowError
+        If nothing of that name is registered.
+    """
+    if name in REGISTRY:
+        return REGISTRY[name]
+    base = name.removesuffix(STDERR)
+    if base != name and base in REGISTRY:
+        of = REGISTRY[base]
+        return Variable(name, of.dims, "f", f"standard error of {of.long_name}", f"standard error of the estimate {base}")
+    raise RgflowError(f"variable {name!r} is not in the registry (rgflow.store.variables)")
+
+
+def validate(dataset: xr.Dataset, where: str) -> None:
+    """Raise one line naming ``where`` unless every variable of ``dataset`` is registered and shaped as registered."""
+    if not dataset.data_vars:
+        raise RgflowError(f"{where}: the dataset holds no variables")
+    for name, array in dataset.data_vars.items():
+        lookup(str(name)).check(array, where)
+
+
+def document(dataset: xr.Dataset) -> xr.Dataset:
+    """Return ``dataset`` with the registry's attributes on every variable."""
+    documented = dataset.copy(deep=False)
+    for name in documented.data_vars:
+        documented[name].attrs = lookup(str(name)).attrs
+    return documented

@@ -1,0 +1,100 @@
+"""Code digests: one digest per stage, over the syntax trees of all modules that the stage's module imports.
+
+Comments, docstrings and layout do not enter, so only an edit that can change a result changes the digest. The closure is
+followed without importing anything: ``import`` statements are read wherever they stand, inside functions too. A package's
+``__init__`` counts as part of it, the lazy public names of ``rgflow`` itself do not.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+from rgflow.errors import RgflowError
+
+_PACKAGE = "rgflow"
+_ROOT = Path(__file__).resolve().parent.parent
+
+
+def code_digest(module: str) -> str:
+    """Digest of the import closure of ``module`` (for example ``rgflow.workflow.stages.inputs``)."""
+    content = hashlib.sha256()
+    for name in sorted(import_closure(module)):
+        content.update(f"{name}:{_syntax(name)}\n".encode())
+    return content.hexdigest()[:16]
+
+
+def import_closure(module: str) -> set[str]:
+    """Names of the modules of the package that ``module`` needs, itself included.
+
+    Raises
+    ------
+    RgflowError
+        If there is no such module.
+    """
+    if _file(module) is None:
+        raise RgflowError(f"no module {module!r} in the package")
+    found: set[str] = set()
+    pending = [module]
+    while pending:
+        name = pending.pop()
+        if name not in found:
+            found.add(name)
+            pending.extend(_imports(name))
+    return found
+
+
+@cache
+def _syntax(module: str) -> str:
+    tree = _parse(module)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and _has_docstring(node):
+            node.body = node.body[1:] or [ast.Pass()]
+    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()
+
+
+def _has_docstring(node: ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    first = node.body[0] if node.body else None
+    return isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str)
+
+
+@cache
+def _imports(module: str) -> frozenset[str]:
+    """Modules of the package that ``module`` names in import statements, with the packages around them."""
+    named = {name for node in _runtime_nodes(_parse(module)) for name in _imported_names(node)}
+    existing = {name for name in named if _file(name) is not None}
+    around = {".".join(name.split(".")[:depth]) for name in existing for depth in range(2, name.count(".") + 1)}
+    return frozenset((existing | around) - {_PACKAGE})
+
+
+def _runtime_nodes(node: ast.AST) -> Iterator[ast.AST]:
+    """Walk the tree, leaving out ``if TYPE_CHECKING:`` blocks: what only annotations need cannot change a result."""
+    yield node
+    for child in ast.iter_child_nodes(node):
+        if not (isinstance(child, ast.If) and isinstance(child.test, ast.Name) and child.test.id == "TYPE_CHECKING"):
+            yield from _runtime_nodes(child)
+
+
+def _imported_names(node: ast.AST) -> Iterator[str]:
+    if isinstance(node, ast.Import):
+        yield from (alias.name for alias in node.names if alias.name.startswith(_PACKAGE))
+    elif isinstance(node, ast.ImportFrom) and node.level == 0 and (node.module or "").split(".")[0] == _PACKAGE:
+        yield str(node.module)
+        yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def _parse(module: str) -> ast.Module:
+    file = _file(module)
+    assert file is not None
+    return ast.parse(file.read_text(encoding="utf-8"))
+
+
+def _file(module: str) -> Path | None:
+    parts = module.split(".")[1:]
+    for candidate in (_ROOT.joinpath(*parts).with_suffix(".py"), _ROOT.joinpath(*parts, "__init__.py")):
+        if candidate.is_file():
+            return candidate
+    return None

@@ -1,0 +1,115 @@
+"""The one runner of all stages: it does the input, output, logging, progress, memo and provenance around a pure function."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rgflow.errors import RgflowError
+from rgflow.store import memo
+from rgflow.store.digest import digest_json
+from rgflow.store.manifest import read_manifest, store_of
+from rgflow.workflow.progress import show_progress
+from rgflow.workflow.stage import Resources, Stage
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+_log = logging.getLogger("rgflow")
+Manifests = Mapping[str, Sequence[Path]]
+
+
+def run_stage(stage: Stage, spec: Mapping[str, Any], inputs: Manifests, output: Path, resources: Resources) -> None:
+    """Run a stage and publish its result as ``output`` (a manifest, its store beside it).
+
+    Parameters
+    ----------
+    stage : Stage
+        What to run.
+    spec : mapping
+        Exactly the configuration the stage consumes.
+    inputs : mapping of str to list of path
+        Manifests of the datasets the stage reads, by role.
+    output : path
+        Manifest to write, ``x.json``; the store is ``x.zarr``.
+    resources : Resources
+        How to compute.
+
+    Raises
+    ------
+    RgflowError
+        If an input is missing or the stage finds its input or result unusable; then nothing is published.
+    """
+    upstream = {role: [read_manifest(path)["digest"] for path in paths] for role, paths in inputs.items()}
+    identity = {"stage": stage.name, "spec": spec, "code": stage.code, "upstream": upstream}
+    key, store = digest_json(identity), store_of(output)
+    if memo.restore(store, key):
+        _log.info("%s: %s taken from the memo, nothing to compute", stage.name, store)
+        return
+    started = time.monotonic()
+    result = _compute(stage, spec, inputs, resources)
+    _publish(result, store, identity)
+    memo.keep(store, key)
+    _log.info("%s: %s published after %.1f s", stage.name, store, time.monotonic() - started)
+
+
+def _compute(stage: Stage, spec: Mapping[str, Any], inputs: Manifests, resources: Resources) -> xr.Dataset:
+    from rgflow.store.publish import open_zarr
+
+    with ExitStack() as stack:
+        datasets = {
+            role: [stack.enter_context(open_zarr(store_of(path))) for path in paths] for role, paths in inputs.items()
+        }
+        progress = stack.enter_context(show_progress(stage.name))
+        return stage.load()(datasets, spec, replace(resources, progress=progress))
+
+
+def _publish(result: xr.Dataset, store: Path, identity: dict[str, Any]) -> None:
+    from rgflow.store.provenance import provenance
+    from rgflow.store.publish import publish
+
+    require_finite(result, str(identity["stage"]))
+    computed = {key: str(value) for key, value in result.attrs.items()}
+    publish(result.drop_attrs(deep=False), store, {**identity, **computed, **provenance()})
+
+
+def require_finite(result: xr.Dataset, where: str) -> None:
+    """Raise one line naming variable and layer or step if a floating-point variable holds NaN or infinity.
+
+    A variable may hold NaN only where its registry entry says so (quantities that do not exist for a cell).
+    """
+    import numpy as np
+
+    from rgflow.store.variables import lookup
+
+    for name, array in result.data_vars.items():
+        if array.dtype.kind != "f" or lookup(str(name)).may_be_missing:
+            continue
+        bad = ~np.isfinite(array.values)
+        if bad.any():
+            raise RgflowError(f"{where}: {name} is not finite{_first_place(array, bad)}; is the network off critical, too deep or unstable?")
+
+
+def _first_place(array: xr.DataArray, bad: Any) -> str:
+    import numpy as np
+
+    first = np.argwhere(bad)[0]
+    places = [f"{dim} {array[dim].values[i]}" for dim, i in zip(array.dims, first, strict=True) if dim in ("layer", "step")]
+    return " at " + ", ".join(places) if places else ""
+
+
+def parse_spec(text: str) -> dict[str, Any]:
+    """Parse the JSON of a spec."""
+    try:
+        spec = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise RgflowError(f"--spec is not valid JSON: {error}") from None
+    if not isinstance(spec, dict):
+        raise RgflowError("--spec must be a JSON object")
+    return spec

@@ -1,0 +1,87 @@
+"""What a stage is, and the table of all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from rgflow.errors import RgflowError
+from rgflow.workflow.code import code_digest
+from rgflow.workflow.progress import Progress
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+Spec = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Resources:
+    """How a stage may compute; nothing of it changes a result.
+
+    Attributes
+    ----------
+    workers : int
+        Processes the stage may use on this machine.
+    device : str
+        ``auto``, ``cpu`` or ``cuda``.
+    scheduler : str, optional
+        Address or scheduler file of a dask cluster to use instead of own processes.
+    progress : Progress
+        Where to report what is done.
+    """
+
+    workers: int = 1
+    device: str = "auto"
+    scheduler: str | None = None
+    progress: Progress = Progress()
+
+
+Datasets = Mapping[str, "list[xr.Dataset]"]
+Run = Callable[[Datasets, Spec, Resources], "xr.Dataset"]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage: its name (folder in the results, verb on the command line), its module and what it does."""
+
+    name: str
+    module: str
+    summary: str
+
+    def load(self) -> Run:
+        """Import the stage's module and return its function ``run(datasets, spec, resources) -> xr.Dataset``."""
+        run: Run = import_module(self.module).run
+        return run
+
+    @property
+    def code(self) -> str:
+        """Digest of all code the stage's result depends on."""
+        return code_digest(self.module)
+
+
+_STAGES = "rgflow.workflow.stages"
+
+STAGES: dict[str, Stage] = {
+    stage.name: stage
+    for stage in (
+        Stage("inputs", f"{_STAGES}.inputs", "select and normalize the input data"),
+        Stage("theory/initialization", f"{_STAGES}.theory_initialization", "tensors of the theory at initialization"),
+        Stage("theory/training", f"{_STAGES}.theory_training", "kernel prediction of training"),
+        Stage("ensemble/block", f"{_STAGES}.ensemble_block", "sample one block of networks at initialization"),
+        Stage("ensemble/combine", f"{_STAGES}.ensemble_combine", "combine the blocks of an ensemble to estimates"),
+        Stage("training/block", f"{_STAGES}.training_block", "train one block of networks"),
+        Stage("training/combine", f"{_STAGES}.training_combine", "combine trained blocks to ensemble statistics"),
+        Stage("comparison/initialization", f"{_STAGES}.comparison_initialization", "z-scores and 1/n trends at initialization"),
+        Stage("comparison/training", f"{_STAGES}.comparison_training", "z-scores and 1/n trends of training"),
+    )
+}
+
+
+def find_stage(name: str) -> Stage:
+    """Return the stage called ``name``; one line naming all if there is none."""
+    if name not in STAGES:
+        raise RgflowError(f"no stage {name!r}; the stages are {', '.join(STAGES)}")
+    return STAGES[name]

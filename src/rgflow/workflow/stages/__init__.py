@@ -1,0 +1,1 @@
+"""The stages: pure functions from datasets and a spec to a dataset."""
