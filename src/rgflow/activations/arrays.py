@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 from functools import cache
-from types import SimpleNamespace
 from typing import Any
-
-import numpy as np
 
 Array = Any  # a float64 numpy array or a torch tensor: formulas are written once for both
 
@@ -19,37 +17,19 @@ def is_tensor(z: object) -> bool:
 
 
 def namespace(z: Array) -> Any:
-    """Elementwise functions (exp, tanh, erf, ndtr, where, ...) of the array library that z belongs to."""
-    return _torch_namespace() if is_tensor(z) else _numpy_namespace()
+    """Elementwise functions (exp, tanh, where, ...; special: erf, ndtr, expit) of the library that z belongs to."""
+    return _Namespace("torch", "torch.special") if is_tensor(z) else _Namespace("numpy", "scipy.special")
 
 
 @cache
-def _numpy_namespace() -> Any:
-    # scipy.special costs 0.1 s to import, so only the activations that need it load it
-    def erf(z: Array) -> Array:
-        from scipy.special import erf
+class _Namespace:
+    """The functions of `main`, else those of `special`, which is imported on first use (scipy.special takes 0.1 s)."""
 
-        return erf(z)
+    def __init__(self, main: str, special: str) -> None:
+        self._modules = (main, special)
 
-    def ndtr(z: Array) -> Array:
-        from scipy.special import ndtr
-
-        return ndtr(z)
-
-    def step(condition: Array, z: Array) -> Array:
-        return condition.astype(np.float64)
-
-    shared = ("exp", "expm1", "log1p", "tanh", "sin", "cos", "abs", "where", "clip", "zeros_like", "ones_like")
-    return SimpleNamespace(erf=erf, ndtr=ndtr, step=step, **{name: getattr(np, name) for name in shared})
-
-
-@cache
-def _torch_namespace() -> Any:
-    import torch
-
-    def step(condition: Array, z: Array) -> Array:
-        return condition.to(z.dtype)
-
-    shared = ("exp", "expm1", "log1p", "tanh", "sin", "cos", "abs", "where", "clip", "zeros_like", "ones_like")
-    special = {"erf": torch.special.erf, "ndtr": torch.special.ndtr}
-    return SimpleNamespace(step=step, **special, **{name: getattr(torch, name) for name in shared})
+    def __getattr__(self, name: str) -> Any:
+        main, special = self._modules
+        found = getattr(importlib.import_module(main), name, None) or getattr(importlib.import_module(special), name)
+        setattr(self, name, found)
+        return found

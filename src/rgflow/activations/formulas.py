@@ -1,7 +1,7 @@
 """The derivative towers of the registered activations.
 
-Each function returns the list [sigma(z), sigma'(z), ..., sigma^(order)(z)] elementwise, for a numpy array or a torch tensor z.
-At a kink the regular part is returned, with the value of the side z < kink (z <= kink for the derivatives of relu: 0).
+Each function returns the list [sigma(z), sigma'(z), ..., sigma^(order)(z)] elementwise, for a numpy array or a torch
+tensor z. Derivatives of a kinked function are the regular part, at the kink itself that of the side below.
 Formulas are arranged to neither overflow nor cancel at large |z|.
 """
 
@@ -12,7 +12,7 @@ from functools import cache
 
 import numpy as np
 
-from rgflow.activations.arrays import Array, namespace
+from rgflow.activations.arrays import Array, is_tensor, namespace
 from rgflow.activations.jets import compose, power_tower, product, rescale
 
 _SQRT_2PI = math.sqrt(2 * math.pi)
@@ -20,16 +20,20 @@ _FAR = 40.0  # exp(-z^2/2) underflows here: clipping keeps Hermite polynomials f
 SELU_SCALE, SELU_ALPHA = 1.0507009873554804934, 1.6732632423543772848
 
 
+def _step(condition: Array, z: Array) -> Array:
+    """The boolean `condition` as numbers of the type of z."""
+    return condition.to(z.dtype) if is_tensor(z) else condition.astype(z.dtype)
+
+
 def perceptron(z: Array, order: int) -> list[Array]:
     """Heaviside step, 1 for z >= 0."""
-    xp = namespace(z)
-    return [xp.step(z >= 0, z)] + [xp.zeros_like(z) for _ in range(order)]
+    return [_step(z >= 0, z), *(namespace(z).zeros_like(z) for _ in range(order))]
 
 
 def scale_invariant(z: Array, order: int, minus: float, plus: float) -> list[Array]:
     """Slope `plus` for z > 0 and `minus` for z < 0."""
     xp = namespace(z)
-    slope = xp.step(z > 0, z)
+    slope = _step(z > 0, z)
     if (minus, plus) != (0.0, 1.0):
         slope = minus + (plus - minus) * slope
     return [slope * z, slope, *(xp.zeros_like(z) for _ in range(order - 1))][: order + 1]
@@ -54,7 +58,7 @@ def monomial(z: Array, order: int, power: int) -> list[Array]:
 def hard_tanh(z: Array, order: int) -> list[Array]:
     """z clipped to [-1, 1]."""
     xp = namespace(z)
-    inside = xp.step(xp.abs(z) < 1, z)
+    inside = _step(xp.abs(z) < 1, z)
     return [xp.clip(z, -1.0, 1.0), inside, *(xp.zeros_like(z) for _ in range(order - 1))][: order + 1]
 
 
@@ -127,10 +131,8 @@ def tanh_fast(z: Array) -> tuple[Array, Array]:
 
 
 def sigmoid(z: Array, order: int) -> list[Array]:
-    xp = namespace(z)
-    decay = xp.exp(-xp.abs(z))
-    value = xp.where(z > 0, xp.ones_like(z), decay) / (1 + decay)
-    return [value, *(part / 2 for part in rescale(tanh, z, order, 0.5)[1:])]
+    derivatives = rescale(tanh, z, order, 0.5)[1:] if order else []
+    return [namespace(z).expit(z), *(part / 2 for part in derivatives)]
 
 
 def softplus(z: Array, order: int) -> list[Array]:
@@ -142,6 +144,13 @@ def softplus(z: Array, order: int) -> list[Array]:
 def swish(z: Array, order: int, beta: float) -> list[Array]:
     """z sigmoid(beta z)."""
     return product(power_tower(z, 1, order), rescale(sigmoid, z, order, beta))
+
+
+def swish_fast(z: Array, beta: float) -> tuple[Array, Array]:
+    """swish and its derivative with one transcendental function."""
+    s = namespace(z).expit(beta * z)
+    value = z * s
+    return value, s + beta * value * (1 - s)
 
 
 def mish(z: Array, order: int) -> list[Array]:
@@ -168,6 +177,13 @@ def normal_distribution(z: Array, order: int) -> list[Array]:
 def gelu(z: Array, order: int) -> list[Array]:
     """z Phi(z)."""
     return product(power_tower(z, 1, order), normal_distribution(z, order))
+
+
+def gelu_fast(z: Array) -> tuple[Array, Array]:
+    """gelu and its derivative to absolute rounding accuracy: Phi from erf, no recurrence."""
+    xp = namespace(z)
+    cdf = 0.5 + 0.5 * xp.erf(z * math.sqrt(0.5))
+    return z * cdf, cdf + z * xp.exp(-0.5 * z * z) / _SQRT_2PI
 
 
 def erf(z: Array, order: int) -> list[Array]:

@@ -87,7 +87,7 @@ class Activation:
         return tuple(float(part) for part in self.derivatives(0.0, MAX_ORDER))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return partial(activation, **self.parameters), (self.name,)
+        return _rebuild, (self.name, self.items)
 
 
 def _as_array(z: Array) -> Array:
@@ -119,7 +119,8 @@ def _monomial(power: float = 2) -> dict[str, Any]:
 
 def _swish(beta: float = 1.0) -> dict[str, Any]:
     _require_positive("swish", "beta", beta)
-    return _analytic(partial(formulas.swish, beta=beta), math.pi / beta)
+    fast = partial(formulas.swish_fast, beta=beta)
+    return _analytic(partial(formulas.swish, beta=beta), math.pi / beta, fast=fast)
 
 
 def _elu(alpha: float = 1.0) -> dict[str, Any]:
@@ -148,7 +149,7 @@ _BUILDERS: Mapping[str, Callable[..., dict[str, Any]]] = {
     "sigmoid": lambda: _analytic(formulas.sigmoid, math.pi),
     "softplus": lambda: _analytic(formulas.softplus, math.pi),
     "swish": _swish,
-    "gelu": lambda: _entire(formulas.gelu, 3.2),
+    "gelu": lambda: _entire(formulas.gelu, 3.2, fast=formulas.gelu_fast),
     "erf": lambda: _entire(formulas.erf, 2.3),
     "monomial": _monomial,
     "elu": _elu,
@@ -157,6 +158,10 @@ _BUILDERS: Mapping[str, Callable[..., dict[str, Any]]] = {
     "hard_tanh": lambda: _kinked(formulas.hard_tanh, -1.0, 1.0),
     "snake": _snake,
 }
+
+
+def _rebuild(name: str, items: tuple[tuple[str, float], ...]) -> Activation:
+    return activation(name, **dict(items))
 
 
 def names() -> tuple[str, ...]:

@@ -48,7 +48,8 @@ def _load_function(name: str) -> Callable[..., Any]:
     if not Path(path).is_file():
         raise RgflowError(f"activation {name!r}: no file {path!r}; expected path/to/file.py:function")
     spec = importlib.util.spec_from_file_location(Path(path).stem, path)
-    assert spec is not None and spec.loader is not None  # the suffix is .py
+    assert spec is not None  # the suffix is .py
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)
@@ -65,7 +66,8 @@ def _check_elementwise(found: Activation) -> None:
     try:
         whole, alone = found(probe), found(probe[1, 1])
     except Exception as error:
-        raise RgflowError(f"activation {found.label}: fails on a tensor with {type(error).__name__}: {error}") from error
+        reason = f"fails on a tensor with {type(error).__name__}: {error}"
+        raise RgflowError(f"activation {found.label}: {reason}") from error
     if whole.shape != probe.shape or not np.allclose(whole[1, 1], alone) or not np.all(np.isfinite(whole)):
         raise RgflowError(f"activation {found.label}: must map a tensor elementwise to finite values of the same shape")
 
@@ -83,7 +85,7 @@ class _AutomaticTower:
         if not is_tensor(z):
             tensors = self(torch.as_tensor(z), order)
             return [part.detach().numpy() for part in tensors]
-        tower = [self._evaluate]
+        tower: list[Callable[[Array], Array]] = [self._evaluate]
         for _ in range(order):
             tower.append(_elementwise_gradient(tower[-1]))
         return [part(z) for part in tower]
