@@ -1,0 +1,238 @@
+"""Theory against experiment, component by component: z-scores, the trend in 1/n, and their summary.
+
+All quantities go through one path. Every distinct tensor component becomes one entry along ``component``, labelled by
+the coordinates ``component_quantity`` and the indices of its dims (-1 where a quantity has no such dim):
+
+=====================================  =======================  ====================================================
+variable                               dims                     meaning
+=====================================  =======================  ====================================================
+theory                                 component                leading order t
+next_order                             component                coefficient g of 1/n: theory's, else the fitted slope
+next_order_known                       component                whether theory gives g
+experiment, stderr                     width, component         e, s
+z_leading                              width, component         (e - t) / s
+z_next                                 width, component         (e - t - g/n) / s where theory gives g, else z_leading
+next_order_shift                       width, component         g / (n s): what the next order does to z
+intercept, intercept_stderr            component                c_0 of the free fit e = c_0 + c_1/n (+ c_2/n^2)
+z_intercept                            component                (c_0 - t) / its error
+fit_chi2, fit_p_value                  component                quality of the free fit
+slope, slope_stderr                    component                c_1 of the fit e - t = c_1/n (+ c_2/n^2)
+z_slope                                component                (c_1 - g) / its error; 0 where theory gives no g
+trend_chi2, trend_p_value              component                quality of that fit: is e - t a pure series in 1/n?
+components                             quantity                 number of distinct components
+<z>_max, <z>_rms, <z>_p_value          quantity (, width)       summary of each z above
+=====================================  =======================  ====================================================
+
+The variables of the two fits need at least two widths. Quadratic terms are fitted from three widths on.
+
+What is correlated: components of one ensemble (samples, layers, steps) share networks and fluctuate together; widths
+are independent. So chi^2 over widths at fixed component is honest, an rms over components fluctuates more than
+1/sqrt(2m), and the p-values of the largest |z| (Šidák) are upper bounds. Errors are never taken below the rounding of
+float32 sampling.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import xarray as xr
+
+from rgflow.comparison.quantities import INITIALIZATION, TRAINING, Quantity
+from rgflow.comparison.statistics import SeriesFit, fit_series, look_elsewhere
+from rgflow.errors import RgflowError
+
+ROUNDING = 1e-6
+"""Relative rounding of estimates accumulated from float32 samples, in units of the quantity's largest value."""
+
+EXACT = 1e-4
+"""Largest relative disagreement of components that do not fluctuate (layer 1): more means a different setup."""
+
+MOST_POWERS = 2
+
+
+def compare_initialization(theory: xr.Dataset, ensembles: xr.Dataset) -> xr.Dataset:
+    """Compare tensors at initialization with ensembles of several widths.
+
+    Parameters
+    ----------
+    theory : xr.Dataset
+        ``K``, ``V``, ``Theta``, ... and next orders ``G1``, ``Theta1`` on (layer, sample_1, ...), coefficients without
+        their 1/n.
+    ensembles : xr.Dataset
+        Estimates of the same names with ``_stderr`` on (width, layer, sample_1, ...); all hidden layers have the width
+        n of the label. V, D, F, A, B already multiplied by n.
+
+    Returns
+    -------
+    xr.Dataset
+        As described at the top of this module.
+
+    Raises
+    ------
+    RgflowError
+        Nothing in common, different labels, non-finite values, or a component without fluctuations that disagrees.
+    """
+    return _compare(theory, ensembles, INITIALIZATION)
+
+
+def compare_training(theory: xr.Dataset, trained: xr.Dataset) -> xr.Dataset:
+    """Compare test predictions (mean, covariance) and mean losses at every recorded step with the kernel prediction.
+
+    Predictions on train samples are left out: both sides converge to the targets, what is left is exponentially small.
+
+    Parameters
+    ----------
+    theory : xr.Dataset
+        ``prediction_mean`` (step, sample, output), ``prediction_covariance`` (step, sample_1, sample_2),
+        ``train_loss``, ``test_loss`` (step), with the coordinate ``role`` (sample).
+    trained : xr.Dataset
+        The same with a dim ``width`` and ``_stderr``; losses are called ``train_loss_mean``, ``test_loss_mean``.
+
+    Returns
+    -------
+    xr.Dataset
+        As described at the top of this module.
+
+    Raises
+    ------
+    RgflowError
+        As in :func:`compare_initialization`.
+    """
+    test = np.flatnonzero(theory["role"].values == "test")
+    return _compare(_select_samples(theory, test), _select_samples(trained, test), TRAINING)
+
+
+def _select_samples(dataset: xr.Dataset, positions: np.ndarray) -> xr.Dataset:
+    dims = [dim for dim in ("sample", "sample_1", "sample_2") if dim in dataset.dims]
+    return dataset.isel(dict.fromkeys(dims, positions))
+
+
+def _compare(theory: xr.Dataset, experiment: xr.Dataset, quantities: tuple[Quantity, ...]) -> xr.Dataset:
+    common = [q for q in quantities if q.name in theory and q.estimate in experiment]
+    if not common:
+        raise RgflowError(f"theory and experiment share none of {[q.name for q in quantities]}")
+    dims = tuple(dict.fromkeys(dim for q in common for dim in q.dims))
+    parts = [_drop_exact(q, _distinct(q, theory, experiment, dims)) for q in common]
+    flat = xr.concat(parts, dim="component")
+    if flat.sizes["component"] == 0:
+        raise RgflowError("no component of the experiment fluctuates: nothing to compare")
+    return _add_summary(_add_z_scores(_add_trend(flat)))
+
+
+def _distinct(q: Quantity, theory: xr.Dataset, experiment: xr.Dataset, dims: tuple[str, ...]) -> xr.Dataset:
+    """One entry along ``component`` per distinct component of ``q``, labelled by ``dims``."""
+    leading, following, *measured = _aligned(q, theory, experiment)
+    index = q.distinct_components({str(dim): size for dim, size in leading.sizes.items()})
+    pick = {dim: xr.DataArray(positions, dims="component") for dim, positions in index.items()}
+    estimate, stderr = (array.isel(pick).transpose("width", "component").values for array in measured)
+    size = estimate.shape[1]
+    return xr.Dataset(
+        {
+            "theory": ("component", leading.isel(pick).values),
+            "next_order": ("component", following.isel(pick).values),
+            "next_order_known": ("component", np.full(size, q.next_order in theory)),
+            "experiment": (("width", "component"), estimate),
+            "stderr": (("width", "component"), stderr),
+        },
+        coords={
+            "width": experiment["width"].values,
+            "component_quantity": ("component", np.full(size, q.name, dtype=object)),
+            **{dim: ("component", _labels(leading, dim, index.get(dim), size)) for dim in dims},
+        },
+    )
+
+
+def _aligned(q: Quantity, theory: xr.Dataset, experiment: xr.Dataset) -> list[xr.DataArray]:
+    """Theory, its next order (0 if unknown), estimate and standard error, labelled alike and finite."""
+    leading = theory[q.name].transpose(*q.dims)
+    following = theory[q.next_order] if q.next_order in theory else xr.zeros_like(leading)
+    arrays = [leading, following, experiment[q.estimate], experiment[f"{q.estimate}_stderr"]]
+    try:
+        xr.align(*arrays, join="exact")
+    except ValueError as error:
+        raise RgflowError(
+            f"{q.name}: theory and experiment have different labels: {str(error).splitlines()[0]}"
+        ) from error
+    if not all(np.isfinite(array.values).all() for array in arrays):
+        raise RgflowError(f"{q.name}: theory, estimate and standard error must be finite everywhere")
+    return arrays
+
+
+def _labels(array: xr.DataArray, dim: str, positions: np.ndarray | None, size: int) -> np.ndarray:
+    return np.full(size, -1) if positions is None else np.asarray(array[dim].values[positions])
+
+
+def _drop_exact(q: Quantity, flat: xr.Dataset) -> xr.Dataset:
+    """Remove components without statistical error, which must agree; put a floor of rounding under the other errors."""
+    largest = float(max(abs(flat["theory"]).max(), abs(flat["experiment"]).max()))
+    exact = (flat["stderr"] == 0.0).all("width")
+    differs = (abs(flat["experiment"] - flat["theory"]) > EXACT * largest).any("width")
+    if bool((exact & differs).any()):
+        raise RgflowError(
+            f"{q.name}: components that do not fluctuate disagree; do both sides share inputs, C_b and C_W?"
+        )
+    kept = flat.isel(component=~exact.values)
+    return kept.assign(stderr=np.hypot(kept["stderr"], ROUNDING * largest))
+
+
+def _add_trend(flat: xr.Dataset) -> xr.Dataset:
+    """Fits in 1/n, free and with theory as intercept; the fitted slope stands in for an unknown next order."""
+    widths, theory = flat["width"].values.astype(float), flat["theory"].values
+    values, stderr = flat["experiment"].values, flat["stderr"].values
+    highest = max(1, min(MOST_POWERS, widths.size - 1))
+    pinned = fit_series(values - theory, stderr, widths, tuple(range(1, highest + 1)))
+    following = np.where(flat["next_order_known"], flat["next_order"], pinned.coefficients[0])
+    flat = flat.assign(next_order=("component", following))
+    if widths.size == 1:
+        return flat
+    free = fit_series(values, stderr, widths, tuple(range(highest + 1)))
+    return flat.assign(
+        {
+            **_fitted("intercept", "fit", free, theory),
+            **_fitted("slope", "trend", pinned, following),
+        }
+    )
+
+
+def _fitted(name: str, fit_name: str, fit: SeriesFit, expected: np.ndarray) -> dict[str, tuple[str, np.ndarray]]:
+    coefficient, stderr = fit.coefficients[0], fit.stderr[0]
+    return {
+        name: ("component", coefficient),
+        f"{name}_stderr": ("component", stderr),
+        f"z_{name}": ("component", (coefficient - expected) / stderr),
+        f"{fit_name}_chi2": ("component", fit.chi2),
+        f"{fit_name}_p_value": ("component", fit.p_value),
+    }
+
+
+def _add_z_scores(flat: xr.Dataset) -> xr.Dataset:
+    shift = flat["next_order"] / flat["width"]
+    next_best = flat["theory"] + shift.where(flat["next_order_known"], 0.0)
+    z = {
+        "z_leading": (flat["experiment"] - flat["theory"]) / flat["stderr"],
+        "z_next": (flat["experiment"] - next_best) / flat["stderr"],
+        "next_order_shift": shift / flat["stderr"],
+    }
+    return flat.assign({name: array.transpose("width", "component") for name, array in z.items()})
+
+
+def _add_summary(compared: xr.Dataset) -> xr.Dataset:
+    """Largest and rms z and the look-elsewhere-corrected p-value of every quantity, for each kind of z."""
+    names = list(dict.fromkeys(compared["component_quantity"].values))
+    scores = [str(name) for name in compared.data_vars if str(name).startswith("z_")]
+    rows = [
+        _summarize(compared.isel(component=compared["component_quantity"].values == name), scores) for name in names
+    ]
+    summary = xr.concat(rows, dim=xr.Variable("quantity", np.array(names, dtype=object)))
+    return compared.merge(summary)
+
+
+def _summarize(of_one_quantity: xr.Dataset, scores: list[str]) -> xr.Dataset:
+    components = of_one_quantity.sizes["component"]
+    summary: dict[str, xr.DataArray] = {"components": xr.DataArray(components)}
+    for name in scores:
+        z = of_one_quantity[name]
+        largest = abs(z).max("component")
+        summary[f"{name}_max"] = largest
+        summary[f"{name}_rms"] = (z**2).mean("component") ** 0.5
+        summary[f"{name}_p_value"] = largest.copy(data=look_elsewhere(largest.values, components))
+    return xr.Dataset(summary)

@@ -1,0 +1,143 @@
+"""The short table theory | experiment | z at the end of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+
+HEADER = ("cell", "quantity", "component", "theory", "experiment", "z", "next order", "n -> inf", "z inf", "rms")
+"""Column names of :meth:`SummaryRow.cells`."""
+
+
+@dataclass(frozen=True)
+class SummaryRow:
+    """The worst component of one quantity in one cell of the study.
+
+    Attributes
+    ----------
+    cell, quantity, component : str
+        Label of the cell, name of the quantity, indices of the component, e.g. ``"layer 8 (0 0)"``.
+    theory : float
+        Leading order (n = infinity).
+    width : int
+        Largest width; ``experiment``, ``stderr``, ``z`` belong to it.
+    experiment, stderr, z : float
+        Estimate, its standard error, and (experiment - theory) / stderr.
+    shift : float
+        Expected contribution of the next order in 1/n to z (theory's coefficient, else the fitted one).
+    intercept, intercept_stderr, z_intercept : float
+        Extrapolation to infinite width, against theory.
+    rms : float
+        rms of ``z_intercept`` over all components of the quantity: 1 if theory holds.
+    components : int
+        Number of distinct components.
+    """
+
+    cell: str
+    quantity: str
+    component: str
+    theory: float
+    width: int
+    experiment: float
+    stderr: float
+    z: float
+    shift: float
+    intercept: float
+    intercept_stderr: float
+    z_intercept: float
+    rms: float
+    components: int
+
+    def cells(self) -> tuple[str, ...]:
+        """The row as short strings, one per column of :data:`HEADER`."""
+        return (
+            self.cell,
+            self.quantity,
+            self.component,
+            f"{self.theory:.5g}",
+            f"{with_error(self.experiment, self.stderr)} at n={self.width}",
+            f"{self.z:+.1f}",
+            f"{self.shift:+.1f}",
+            with_error(self.intercept, self.intercept_stderr),
+            f"{self.z_intercept:+.1f}",
+            f"{self.rms:.2f} of {self.components}",
+        )
+
+
+def with_error(value: float, stderr: float) -> str:
+    """Write a value with two digits of its standard error in parentheses: ``35.21(48)``."""
+    if not (np.isfinite(stderr) and stderr > 0.0):
+        return f"{value:.5g}"
+    decimals = 1 - int(np.floor(np.log10(stderr)))
+    if 0 <= decimals <= 6:
+        return f"{value:.{decimals}f}({stderr * 10**decimals:.0f})" if decimals else f"{value:.0f}({stderr:.0f})"
+    return f"{value:.4g} ± {stderr:.2g}"
+
+
+def summary_table(comparisons: Mapping[str, xr.Dataset], most_rows: int = 15) -> list[SummaryRow]:
+    """One row per quantity and cell: the component where the extrapolation to n = infinity is furthest from theory.
+
+    Parameters
+    ----------
+    comparisons : mapping
+        Cell label (``"relu initialization"``) to the result of :mod:`rgflow.comparison.compare` on two or more widths.
+    most_rows : int
+        If there are more, those with the largest ``|z_intercept|`` are kept, in the given order.
+
+    Returns
+    -------
+    list of SummaryRow
+    """
+    rows = [
+        _worst(cell, str(quantity), compared)
+        for cell, compared in comparisons.items()
+        if "intercept" in compared
+        for quantity in compared["quantity"].values
+    ]
+    kept = sorted(range(len(rows)), key=lambda row: -abs(rows[row].z_intercept))[:most_rows]
+    return [rows[row] for row in sorted(kept)]
+
+
+def format_table(rows: Iterable[SummaryRow]) -> str:
+    """The rows under :data:`HEADER` as aligned plain text."""
+    cells = [HEADER, *(row.cells() for row in rows)]
+    lengths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    return "\n".join(
+        "  ".join(cell.ljust(length) for cell, length in zip(line, lengths, strict=True)).rstrip() for line in cells
+    )
+
+
+def _worst(cell: str, quantity: str, compared: xr.Dataset) -> SummaryRow:
+    of_quantity = compared.isel(component=compared["component_quantity"].values == quantity)
+    worst = of_quantity.isel(component=int(abs(of_quantity["z_intercept"]).argmax("component")))
+    widest = worst.sel(width=worst["width"].max())
+    total = compared.sel(quantity=quantity)
+    return SummaryRow(
+        cell=cell,
+        quantity=quantity,
+        component=component_label(worst),
+        theory=float(worst["theory"]),
+        width=int(widest["width"]),
+        experiment=float(widest["experiment"]),
+        stderr=float(widest["stderr"]),
+        z=float(widest["z_leading"]),
+        shift=float(widest["next_order_shift"]),
+        intercept=float(worst["intercept"]),
+        intercept_stderr=float(worst["intercept_stderr"]),
+        z_intercept=float(worst["z_intercept"]),
+        rms=float(total["z_intercept_rms"]),
+        components=int(total["components"]),
+    )
+
+
+def component_label(component: xr.Dataset) -> str:
+    """Indices of one component in words: ``"layer 8 (0 1)"``, ``"step 40 sample 3"``."""
+    scalars = {str(dim): label.values for dim, label in component.coords.items() if label.ndim == 0}
+    integers = {dim: int(label) for dim, label in scalars.items() if label.dtype.kind in "iu" and label >= 0}
+    used = {dim: value for dim, value in integers.items() if dim not in ("width", "output")}
+    legs = " ".join(str(value) for dim, value in used.items() if dim.startswith("sample_"))
+    words = [f"{dim} {value}" for dim, value in used.items() if not dim.startswith("sample_")]
+    return " ".join([*words, f"({legs})"] if legs else words)

@@ -1,0 +1,160 @@
+"""z-scores, trends in 1/n and summaries on a synthetic world whose answer is known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import xarray as xr
+from synthetic import WIDTHS, ensembles, theory_at_initialization, trained, training_theory
+
+from rgflow.comparison.compare import compare_initialization, compare_training
+from rgflow.comparison.summary import format_table, summary_table, with_error
+from rgflow.errors import RgflowError
+
+
+@pytest.fixture(scope="module")
+def theory() -> xr.Dataset:
+    return theory_at_initialization()
+
+
+@pytest.fixture(scope="module")
+def compared(theory: xr.Dataset) -> xr.Dataset:
+    return compare_initialization(theory, ensembles(theory))
+
+
+def of(compared: xr.Dataset, name: str) -> xr.Dataset:
+    return compared.isel(component=compared["component_quantity"].values == name)
+
+
+def test_symmetric_components_are_counted_once_and_the_exact_first_layer_not_at_all(compared: xr.Dataset) -> None:
+    layers, pairs = 5, 3
+    assert int(compared["components"].sel(quantity="K")) == layers * pairs
+    assert int(compared["components"].sel(quantity="V")) == layers * pairs * (pairs + 1) // 2
+    assert compared["layer"].min() == 2
+
+
+def test_z_scores_are_those_of_the_definition(theory: xr.Dataset, compared: xr.Dataset) -> None:
+    experiment = ensembles(theory)
+    at = {"layer": 4, "sample_1": 0, "sample_2": 1}
+    mean, stderr = (float(experiment[name].sel(width=64, **at)) for name in ("K", "K_stderr"))
+    K = of(compared, "K")
+    here = K.isel(component=int(np.flatnonzero((K.layer == 4) & (K.sample_1 == 0) & (K.sample_2 == 1))[0])).sel(
+        width=64
+    )
+    K0, G1 = float(theory["K"].sel(**at)), float(theory["G1"].sel(**at))
+    assert float(here["z_leading"]) == pytest.approx((mean - K0) / stderr, rel=1e-6)
+    assert float(here["z_next"]) == pytest.approx((mean - K0 - G1 / 64) / stderr, rel=1e-6)
+    assert float(here["next_order_shift"]) == pytest.approx(G1 / 64 / stderr, rel=1e-6)
+
+
+def test_leading_order_alone_is_rejected_and_the_extrapolation_is_not(theory: xr.Dataset) -> None:
+    compared = compare_initialization(theory, ensembles(theory, precision=1e-4))
+    for name in ("K", "V", "Theta"):
+        assert float(compared["z_leading_rms"].sel(quantity=name, width=32)) > 50
+        assert float(compared["z_intercept_rms"].sel(quantity=name)) < 1.6
+        assert float(compared["z_intercept_p_value"].sel(quantity=name)) > 1e-3
+        assert float(compared["z_leading_p_value"].sel(quantity=name, width=32)) < 1e-12
+    assert (of(compared, "V")["trend_p_value"] > 1e-4).all()
+
+
+def test_deviation_falls_as_one_over_n_squared_after_the_next_order(theory: xr.Dataset) -> None:
+    compared = compare_initialization(theory, ensembles(theory, precision=1e-6))
+    z = of(compared, "K")["z_next"] * of(compared, "K")["stderr"]
+    ratio = np.abs(z.sel(width=32)).sum() / np.abs(z.sel(width=64)).sum()
+    assert float(ratio) == pytest.approx(4.0, rel=0.01)
+
+
+def test_slope_is_tested_against_the_known_next_order(theory: xr.Dataset) -> None:
+    experiment = ensembles(theory, precision=1e-4)
+    assert float(compare_initialization(theory, experiment)["z_slope_rms"].sel(quantity="K")) < 1.6
+    wrong = theory.assign(G1=1.1 * theory["G1"])
+    assert float(compare_initialization(wrong, experiment)["z_slope_rms"].sel(quantity="K")) > 2.5
+
+
+def test_an_unknown_next_order_is_replaced_by_the_fitted_slope(compared: xr.Dataset) -> None:
+    V = of(compared, "V")
+    assert not V["next_order_known"].any()
+    np.testing.assert_array_equal(V["next_order"], V["slope"])
+    np.testing.assert_array_equal(V["z_next"], V["z_leading"])
+    np.testing.assert_array_equal(V["z_slope"], 0.0)
+
+
+def test_a_wrong_theory_is_rejected_at_infinite_width(theory: xr.Dataset) -> None:
+    experiment = ensembles(theory, precision=1e-3)
+    wrong = theory.assign(V=theory["V"] * 1.05)
+    compared = compare_initialization(wrong, experiment)
+    assert float(compared["z_intercept_p_value"].sel(quantity="V")) < 1e-6
+    assert float(compared["z_intercept_p_value"].sel(quantity="K")) > 1e-3
+
+
+def test_a_single_width_gives_z_scores_but_no_fit(theory: xr.Dataset) -> None:
+    compared = compare_initialization(theory, ensembles(theory).isel(width=[1]))
+    assert "intercept" not in compared
+    assert np.isfinite(compared["z_next"]).all()
+    assert summary_table({"only one width": compared}) == []
+
+
+def test_two_widths_are_fitted_linearly(theory: xr.Dataset) -> None:
+    experiment = ensembles(theory, curvature=0.0, precision=1e-4).isel(width=[0, 2])
+    compared = compare_initialization(theory, experiment)
+    assert float(compared["z_intercept_rms"].sel(quantity="V")) < 1.6
+
+
+def test_everything_stored_is_finite(compared: xr.Dataset) -> None:
+    for name, array in compared.data_vars.items():
+        assert array.dtype.kind in "bi" or np.isfinite(array.values).all(), name
+
+
+def test_different_setups_are_noticed_in_the_exact_layer(theory: xr.Dataset) -> None:
+    experiment = ensembles(theory)
+    experiment["K"] = experiment["K"].copy(data=experiment["K"].values)
+    experiment["K"].loc[{"layer": 1}] *= 1.01
+    with pytest.raises(RgflowError, match="K: components that do not fluctuate disagree"):
+        compare_initialization(theory, experiment)
+
+
+def test_labels_that_differ_are_refused(theory: xr.Dataset) -> None:
+    with pytest.raises(RgflowError, match="K: theory and experiment have different labels"):
+        compare_initialization(theory.isel(layer=slice(3)), ensembles(theory))
+
+
+def test_nothing_in_common_is_refused(theory: xr.Dataset) -> None:
+    with pytest.raises(RgflowError, match="share none of"):
+        compare_initialization(theory[["G1"]], ensembles(theory))
+
+
+def test_non_finite_values_are_refused(theory: xr.Dataset) -> None:
+    with pytest.raises(RgflowError, match=r"V: .* must be finite"):
+        compare_initialization(theory.assign(V=theory["V"] * np.nan), ensembles(theory))
+
+
+def test_training_compares_test_samples_only() -> None:
+    theory = training_theory()
+    compared = compare_training(theory, trained(theory))
+    steps, samples = theory.sizes["step"], 3
+    assert compared["components"].sel(quantity="prediction_mean") == steps * samples
+    assert compared["components"].sel(quantity="prediction_covariance") == steps * samples * (samples + 1) // 2
+    assert set(compared["sample"].values) == {-1, 3, 4, 5}
+    assert float(compared["z_intercept_rms"].sel(quantity="prediction_mean")) < 1.6
+    assert float(compared["z_leading_rms"].sel(quantity="prediction_mean", width=WIDTHS[0])) < 3
+
+
+def test_summary_table_is_short_and_shows_the_worst_component(compared: xr.Dataset) -> None:
+    rows = summary_table({"relu": compared, "gelu": compared}, most_rows=5)
+    assert len(rows) == 5
+    worst = np.abs(of(compared, "V")["z_intercept"]).max()
+    V = next(row for row in summary_table({"relu": compared}) if row.quantity == "V")
+    assert abs(V.z_intercept) == pytest.approx(float(worst))
+    assert V.width == max(WIDTHS)
+    lines = format_table(rows).splitlines()
+    assert len(lines) == 6
+    assert all(len(line) < 160 for line in lines)
+    assert "layer" in lines[1]
+
+
+@pytest.mark.parametrize(
+    ("value", "stderr", "text"),
+    [(35.214, 0.478, "35.21(48)"), (1.0, 0.00012, "1.00000(12)"), (123.4, 31.0, "123(31)"), (0.5, 0.0, "0.5")],
+)
+def test_values_are_written_with_two_digits_of_error(value: float, stderr: float, text: str) -> None:
+    assert with_error(value, stderr) == text

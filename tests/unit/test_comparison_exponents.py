@@ -1,0 +1,61 @@
+"""Power laws in depth."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from synthetic import ensembles, theory_at_initialization
+
+from rgflow.comparison.exponents import depth_exponents, fit_power_law
+from rgflow.errors import RgflowError
+
+DEPTH = np.arange(2.0, 30.0)
+
+
+def test_an_exact_power_law_is_recovered() -> None:
+    fit = fit_power_law(DEPTH, 3.0 * DEPTH**1.7, 0.01 * DEPTH)
+    assert fit.exponent == pytest.approx(1.7, rel=1e-10)
+    assert fit.amplitude == pytest.approx(3.0, rel=1e-10)
+    assert fit.chi2 == pytest.approx(0.0, abs=1e-18)
+
+
+def test_correlated_depths_are_fitted_with_their_covariance() -> None:
+    rng = np.random.default_rng(5)
+    relative = 0.02**2 * (np.minimum.outer(DEPTH, DEPTH) / 5.0)  # a random walk in depth
+    draws = np.linalg.cholesky(relative) @ rng.standard_normal((DEPTH.size, 1500))
+    law = DEPTH**1.0
+    fits = [
+        fit_power_law(DEPTH, law * np.exp(noise), relative * np.outer(law, law) * np.exp(np.add.outer(noise, noise)))
+        for noise in draws.T
+    ]
+    pull = np.array([(fit.exponent - 1.0) / fit.stderr for fit in fits])
+    assert abs(pull.mean()) < 4 / np.sqrt(1500)
+    assert (pull**2).mean() == pytest.approx(1.0, abs=4 * np.sqrt(2 / 1500))
+    assert np.mean([fit.chi2 for fit in fits]) == pytest.approx(DEPTH.size - 2, abs=4 * np.sqrt(2 * DEPTH.size / 1500))
+
+
+def test_values_must_be_positive() -> None:
+    with pytest.raises(RgflowError, match="positive values"):
+        fit_power_law(DEPTH, -DEPTH, DEPTH)
+
+
+def test_ratios_of_the_synthetic_world_are_linear_in_depth() -> None:
+    theory = theory_at_initialization(depth=12)
+    exponents = depth_exponents(theory, ensembles(theory, precision=1e-3))
+    assert list(exponents["ratio"].values) == ["V/K^2", "D/(K Theta)", "F/(K Theta)", "B/Theta^2"]
+    assert exponents["exponent"].dims == ("ratio", "width")
+    V = exponents.sel(ratio="V/K^2")
+    np.testing.assert_allclose(V["exponent_theory"], 1.0, atol=1e-9)
+    shift = V["exponent"].values - 1.0  # from K at finite width, so it falls as 1/n
+    np.testing.assert_allclose(shift[:-1] / shift[1:], 2.0, rtol=0.1)
+    np.testing.assert_allclose(exponents.sel(ratio="B/Theta^2")["exponent_theory"], 1.0, atol=1e-9)
+
+
+def test_covariance_between_layers_is_used_when_given() -> None:
+    theory = theory_at_initialization(depth=12)
+    data = ensembles(theory, precision=1e-3)
+    independent = np.stack([np.diag(data["V_stderr"].values[w, :, 0, 0, 0, 0] ** 2) for w in range(3)])
+    with_covariance = data.assign(V_covariance=(("width", "layer", "layer_2"), 4.0 * independent))
+    plain, wide = (depth_exponents(theory, d).sel(ratio="V/K^2") for d in (data, with_covariance))
+    np.testing.assert_allclose(wide["exponent"], plain["exponent"], rtol=1e-9)
+    np.testing.assert_allclose(wide["exponent_stderr"], 2.0 * plain["exponent_stderr"], rtol=1e-9)
