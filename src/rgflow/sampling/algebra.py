@@ -1,0 +1,94 @@
+"""Batched small linear algebra of the samplers: mixing rows, inner products, factors of singular covariances.
+
+Rows are arrays (members, rows, neurons) in the dtype of the ensemble; N x N algebra is float64.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+_LOOPED = 400  # below this many products per member torch.bmm falls back to a scalar loop, slower than whole-array operations
+
+
+def normal_rows(shape: tuple[int, ...], dtype: torch.dtype, generator: torch.Generator) -> Tensor:
+    """Independent standard normals of the given shape, on the generator's device."""
+    return torch.empty(shape, dtype=dtype, device=generator.device).normal_(generator=generator)
+
+
+def mix(coefficients: Tensor, rows: Tensor, add_to: Tensor | None = None) -> Tensor:
+    """Combinations of rows, sum_b c_ab rows_b, added in place to ``add_to`` if given.
+
+    Parameters
+    ----------
+    coefficients
+        (members, A, B) float64.
+    rows
+        (members, B, n).
+    add_to
+        (members, A, n).
+    """
+    c = coefficients.to(rows.dtype)
+    _, A, B = c.shape
+    n = rows.shape[-1]
+    if A * B * n >= _LOOPED:
+        return torch.bmm(c, rows) if add_to is None else add_to.baddbmm_(c, rows)
+    mixed = torch.zeros(len(rows), A, n, dtype=rows.dtype, device=rows.device) if add_to is None else add_to
+    for a in range(A):
+        for b in range(B):
+            mixed[:, a].addcmul_(rows[:, b], c[:, a, b, None])
+    return mixed
+
+
+def inner(left: Tensor, right: Tensor) -> Tensor:
+    """Inner products over neurons of (members, A, n) with (members, B, n): (members, A, B), as float64."""
+    if left.shape[1] == right.shape[1] == 1:
+        return (left * right).sum(-1, keepdim=True).double()
+    return torch.bmm(left, right.mT).double()
+
+
+def tolerance(dtype: torch.dtype) -> float:
+    """Relative conditional variance below which rounding in ``dtype`` cannot tell a row from a combination of others."""
+    return 32 * torch.finfo(dtype).eps
+
+
+def covariance_factor(matrix: Tensor, tol: float) -> Tensor:
+    """Lower-triangular L with L L^T = matrix, for positive semidefinite matrices of any rank.
+
+    A column whose conditional variance is below ``tol`` times its variance is zero: given the columns before it, that
+    variable is certain. No jitter is added.
+
+    Parameters
+    ----------
+    matrix
+        (members, N, N) float64, symmetric.
+    """
+    factor, info = torch.linalg.cholesky_ex(matrix)
+    variance = matrix.diagonal(dim1=1, dim2=2)
+    regular = (info == 0) & (factor.diagonal(dim1=1, dim2=2).square() > tol * variance).all(1)
+    if not bool(regular.all()):
+        factor[~regular] = _semidefinite_factor(matrix[~regular], tol)
+    return factor
+
+
+def _semidefinite_factor(matrix: Tensor, tol: float) -> Tensor:
+    factor = torch.zeros_like(matrix)
+    for k in range(matrix.shape[-1]):
+        column = matrix[:, k:, k] - torch.einsum("mjb,mb->mj", factor[:, k:, :k], factor[:, k, :k])
+        pivot = column[:, 0]
+        certain = ~(pivot > tol * matrix[:, k, k])
+        factor[:, k:, k] = column * torch.where(certain, torch.inf, pivot).rsqrt()[:, None]
+    return factor
+
+
+def generalized_inverse(factor: Tensor) -> Tensor:
+    """A^- with A A^- A = A for A = L L^T, from the factor of :func:`covariance_factor`.
+
+    It is the inverse on the variables with a nonzero pivot, which span all others, and zero elsewhere. Applied to vectors
+    in the range of A, and followed by A, it agrees with the pseudo-inverse.
+    """
+    spans = factor.diagonal(dim1=1, dim2=2) != 0
+    root = factor * spans[:, :, None] + torch.diag_embed((~spans).double())
+    identity = torch.eye(factor.shape[-1], dtype=factor.dtype, device=factor.device).expand_as(factor)
+    inverse = torch.linalg.solve_triangular(root, identity, upper=False) * spans[:, None, :]
+    return inverse.mT @ inverse

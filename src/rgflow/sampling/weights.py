@@ -1,0 +1,117 @@
+"""The weight sampler: explicit weights and biases, the oracle of the marginal one and the way to other weight laws."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from rgflow.sampling.algebra import inner, normal_rows
+from rgflow.sampling.samples import Samples, Target, start_ntk
+
+STREAM = 0
+_CUT = 2.0  # standard deviations at which the truncated normal ends
+Law = Callable[[tuple[int, ...], torch.dtype, torch.Generator], Tensor]
+
+
+class Layer(NamedTuple):
+    """The forward pass at layer l: weights, moment, metric and rate as in the marginal sampler, and the activations."""
+
+    weights: Tensor  # (members, n_l, n_{l-1})
+    metric: Tensor  # (members, N, N)
+    rate: Tensor  # (members, N, N)
+    z: Tensor  # (members, N, n_l)
+    sigma: Tensor
+    slope: Tensor
+
+
+def weight_samples(target: Target, members: int, generator: Callable[[int], torch.Generator], law: str) -> Samples:
+    """Draw members of the ensemble with explicit weights; all layers of a member belong to one network.
+
+    Parameters
+    ----------
+    target
+        What to draw.
+    members
+        How many.
+    generator
+        Generator of each stream; only one is used.
+    law
+        Law of the weights, of :data:`LAWS`. Biases are normal.
+    """
+    layers = forward(target, members, generator(STREAM), LAWS[law])
+    reported = [layers[layer - 1] for layer in target.layers]
+    ntks = [backward(layers[:layer], target.outputs) for layer in target.layers if target.ntk]
+    return Samples(
+        torch.stack([layer.metric.expand(members, -1, -1) for layer in reported], 1),
+        torch.stack([layer.z[..., : target.outputs].mT.double() for layer in reported], 1),
+        torch.stack(ntks, 1) if ntks else None,
+    )
+
+
+def forward(target: Target, members: int, generator: torch.Generator, law: Law) -> list[Layer]:
+    """Draw the layers 1, 2, ... up to the last reported one."""
+    sigma, moment = target.x.to(target.dtype).expand(members, -1, -1), target.first_moment
+    layers = []
+    for index in range(1, target.layers[-1] + 1):
+        C_b, C_W, lambda_b, lambda_W = target.hyperparameters(index)
+        width, width_below = target.width(index), sigma.shape[-1]
+        weights = law((members, width, width_below), target.dtype, generator).mul_(math.sqrt(C_W / width_below))
+        biases = normal_rows((members, 1, width), target.dtype, generator).mul_(math.sqrt(C_b))
+        z = torch.baddbmm(biases, sigma, weights.mT)
+        sigma, slope = target.network.activation.value_and_derivative(z)
+        layers.append(Layer(weights, C_b + C_W * moment, lambda_b + lambda_W * moment, z, sigma, slope))
+        moment = inner(sigma, sigma) / width
+    return layers
+
+
+def backward(layers: list[Layer], outputs: int) -> Tensor:
+    """NTK of the leading neurons of the last of ``layers``: (members, output, output, N, N)."""
+    top = layers[-1]
+    members, N, _ = top.z.shape
+    ntk = start_ntk(top.rate, outputs)
+    v = top.weights[:, :outputs]  # W^T Delta for the unit vectors of the neurons, whatever the input
+    for here in layers[-2::-1]:
+        delta = (v.reshape(members, outputs, -1, here.z.shape[-1]) * here.slope[:, None]).flatten(1, 2)
+        ntk = ntk + here.rate[:, None, :, None, :] * inner(delta, delta).view(members, outputs, N, outputs, N)
+        v = torch.bmm(delta, here.weights)
+    return ntk.transpose(2, 3).expand(members, -1, -1, -1, -1)
+
+
+def _uniform(shape: tuple[int, ...], dtype: torch.dtype, generator: torch.Generator) -> Tensor:
+    bound = math.sqrt(3.0)
+    return torch.empty(shape, dtype=dtype, device=generator.device).uniform_(-bound, bound, generator=generator)
+
+
+def _truncated_normal(shape: tuple[int, ...], dtype: torch.dtype, generator: torch.Generator) -> Tensor:
+    mass = math.erf(_CUT / math.sqrt(2.0))
+    variance = 1.0 - 2.0 * _CUT * math.exp(-(_CUT**2) / 2.0) / (math.sqrt(2.0 * math.pi) * mass)
+    quantile = torch.empty(shape, dtype=dtype, device=generator.device).uniform_(-mass, mass, generator=generator)
+    return quantile.erfinv_().mul_(math.sqrt(2.0 / variance))
+
+
+def _discrete(shape: tuple[int, ...], dtype: torch.dtype, generator: torch.Generator) -> Tensor:
+    signs = torch.empty(shape, dtype=dtype, device=generator.device).random_(0, 2, generator=generator)
+    return signs.mul_(2.0).sub_(1.0)
+
+
+def _orthogonal(shape: tuple[int, ...], dtype: torch.dtype, generator: torch.Generator) -> Tensor:
+    """Haar-distributed matrices with orthonormal rows or columns, whichever are fewer, scaled to unit variance."""
+    members, rows, columns = shape
+    tall = (members, max(rows, columns), min(rows, columns))
+    q, r = torch.linalg.qr(normal_rows(tall, torch.float64, generator))
+    haar = q * torch.sgn(r.diagonal(dim1=1, dim2=2))[:, None, :] * math.sqrt(max(rows, columns))
+    return (haar if rows >= columns else haar.mT).to(dtype).contiguous()
+
+
+# laws of one layer's weights, scaled to zero mean and unit variance
+LAWS: dict[str, Law] = {
+    "normal": normal_rows,
+    "uniform": _uniform,
+    "truncated_normal": _truncated_normal,
+    "discrete": _discrete,
+    "orthogonal": _orthogonal,
+}
