@@ -7,7 +7,7 @@ n_{l-1} times the connected correlators, so they equal theirs as n -> infinity.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -16,9 +16,9 @@ import xarray as xr
 from rgflow.errors import RgflowError
 from rgflow.network import Network
 from rgflow.theory.contraction import Array, cross_pairs, exchange_pairs, outer
-from rgflow.theory.initialization import labelled
 from rgflow.theory.inputs import Inputs, input_gram
 from rgflow.theory.kernel import first_kernel
+from rgflow.theory.layers import Tensors, labelled
 from rgflow.theory.ntk import first_ntk
 
 
@@ -136,7 +136,7 @@ def _evolve(network: Network, gram: Array, advance: Callable[[Hyperparameters, M
     return labelled(_rescaled(network, Moments(*map(np.stack, zip(*layers, strict=True)))))
 
 
-def _rescaled(network: Network, moments: Moments) -> Mapping[str, Array]:
+def _rescaled(network: Network, moments: Moments) -> Tensors:
     fan_in = np.array(network.widths[:-1], dtype=np.float64).reshape(-1, 1, 1, 1, 1)
     connected = dict(zip(("V", "D", "F", "A", "B"), moments[2:], strict=True))
     return {"K": moments.G, "Theta": moments.H} | {name: fan_in * value for name, value in connected.items()}

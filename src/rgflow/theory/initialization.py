@@ -15,11 +15,10 @@ from rgflow.theory.contraction import Array
 from rgflow.theory.fluctuations import next_A, next_B, next_D, next_F
 from rgflow.theory.inputs import Inputs, input_gram
 from rgflow.theory.kernel import first_kernel, next_kernel, next_metric_correction
+from rgflow.theory.layers import Tensors, evolve
 from rgflow.theory.ntk import first_ntk, next_ntk, next_ntk_correction
 from rgflow.theory.step import Step
 from rgflow.theory.vertex import next_vertex
-
-Tensors = Mapping[str, Array]
 
 
 @dataclass(frozen=True)
@@ -77,18 +76,12 @@ def initialization_theory(
     wanted = _known(tensors)
     needed = _with_dependencies(wanted)
     gram = input_gram(network, inputs)
-    current = first_layer(network, gram, needed)
-    _require_finite(current, 1)
-    layers, errors = [current], [0.0]
-    for layer in range(1, network.depth):
+
+    def advance(layer: int, current: Tensors) -> tuple[Tensors, float]:
         averages = Expectations(network.activation, current["K"], rtol)
-        current = next_layer(Step(network, layer, averages), current)
-        _require_finite(current, layer + 1)
-        layers.append(current)
-        errors.append(averages.error)
-    return labelled({name: np.stack([tensor[name] for tensor in layers]) for name in wanted}).assign(
-        quadrature_error=("layer", np.array(errors))
-    )
+        return next_layer(Step(network, layer, averages), current), averages.error
+
+    return evolve(network.depth, first_layer(network, gram, needed), advance)[[*wanted, "quadrature_error"]]
 
 
 def first_layer(network: Network, gram: Array, names: Iterable[str]) -> dict[str, Array]:
@@ -99,21 +92,9 @@ def first_layer(network: Network, gram: Array, names: Iterable[str]) -> dict[str
 
 def next_layer(step: Step, current: Tensors) -> dict[str, Array]:
     """The same tensors one layer further."""
-    with np.errstate(over="ignore", invalid="ignore"):  # reported with layer and name by the caller
-        return {
-            name: RECURSIONS[name].advance(step, *(current[read] for read in RECURSIONS[name].reads))
-            for name in current
-        }
-
-
-def labelled(tensors: Tensors) -> xr.Dataset:
-    """Dataset of tensors (layer, sample, ...) with dimensions ``layer`` from 1 and ``sample_1`` .. from 0."""
-    variables, coords = {}, {}
-    for name, values in tensors.items():
-        legs = [f"sample_{leg}" for leg in range(1, values.ndim)]
-        variables[name] = (["layer", *legs], values)
-        coords |= {"layer": np.arange(1, len(values) + 1)} | {leg: np.arange(values.shape[1]) for leg in legs}
-    return xr.Dataset(variables, coords)
+    return {
+        name: RECURSIONS[name].advance(step, *(current[read] for read in RECURSIONS[name].reads)) for name in current
+    }
 
 
 def _known(tensors: Iterable[str]) -> list[str]:
@@ -129,12 +110,3 @@ def _with_dependencies(names: list[str]) -> list[str]:
     while missing := {read for name in needed for read in RECURSIONS[name].reads} - needed:
         needed |= missing
     return [name for name in RECURSIONS if name in needed]
-
-
-def _require_finite(tensors: Tensors, layer: int) -> None:
-    for name, values in tensors.items():
-        if not np.isfinite(values).all():
-            raise RgflowError(
-                f"{name} is not finite at layer {layer}: the network is far from criticality; "
-                "choose critical C_b and C_W or fewer layers"
-            )

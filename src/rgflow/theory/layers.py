@@ -1,0 +1,65 @@
+"""Tensors of all layers from those of the first, checked and labelled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import xarray as xr
+
+from rgflow.errors import RgflowError
+from rgflow.theory.contraction import Array
+
+Tensors = Mapping[str, Array]
+
+
+def evolve(depth: int, first: Tensors, advance: Callable[[int, Tensors], tuple[Tensors, float]]) -> xr.Dataset:
+    """Iterate a recursion over the layers 1..depth.
+
+    Parameters
+    ----------
+    depth
+        Number L of layers.
+    first
+        Tensors of layer 1 by name, each (N, ..., N).
+    advance
+        Gives the tensors of layer l+1 and the quadrature error they were computed with, from l and the tensors of l.
+
+    Returns
+    -------
+    Labelled dataset of the tensors with ``quadrature_error`` (layer).
+
+    Raises
+    ------
+    RgflowError
+        A tensor is not finite; names it and its layer.
+    """
+    _require_finite(first, 1)
+    layers, errors = [first], [0.0]
+    for layer in range(1, depth):
+        with np.errstate(over="ignore", invalid="ignore"):  # an overflow is reported with its layer and name below
+            tensors, error = advance(layer, layers[-1])
+        _require_finite(tensors, layer + 1)
+        layers.append(tensors)
+        errors.append(error)
+    stacked = {name: np.stack([tensors[name] for tensors in layers]) for name in first}
+    return labelled(stacked).assign(quadrature_error=("layer", np.array(errors)))
+
+
+def labelled(tensors: Tensors) -> xr.Dataset:
+    """Dataset of tensors (layer, sample, ...) with dimensions ``layer`` from 1 and ``sample_1`` .. from 0."""
+    variables, coords = {}, {}
+    for name, values in tensors.items():
+        legs = [f"sample_{leg}" for leg in range(1, values.ndim)]
+        variables[name] = (["layer", *legs], values)
+        coords |= {"layer": np.arange(1, len(values) + 1)} | {leg: np.arange(values.shape[1]) for leg in legs}
+    return xr.Dataset(variables, coords)
+
+
+def _require_finite(tensors: Tensors, layer: int) -> None:
+    for name, values in tensors.items():
+        if not np.isfinite(values).all():
+            raise RgflowError(
+                f"{name} is not finite at layer {layer}: the network is far from criticality; "
+                "choose critical C_b and C_W or fewer layers"
+            )
