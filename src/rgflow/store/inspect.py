@@ -47,7 +47,9 @@ def _describe_store(path: Path, dataset: xr.Dataset) -> Iterator[str]:
     yield "  variables"
     for name, array in sorted(dataset.data_vars.items(), key=lambda item: str(item[0])):
         shape = ", ".join(map(str, array.dims))
-        yield f"    {name!s:<28} ({shape})  {array.dtype}  {array.attrs.get('long_name', '')}: {array.attrs.get('equation', '')}".rstrip(": ")
+        yield f"    {name!s:<28} ({shape})  {array.dtype}  {array.attrs.get('long_name', '')}: {array.attrs.get('equation', '')}".rstrip(
+            ": "
+        )
 
 
 def _describe_folder(path: Path, stores: list[Path]) -> Iterator[str]:
@@ -61,7 +63,9 @@ def _describe_folder(path: Path, stores: list[Path]) -> Iterator[str]:
             labels.setdefault(stage, {}).setdefault(key, set()).add(str(value))
     yield f"{path}  ({len(stores)} stores, {_size(path)})"
     for stage, count in sorted(counts.items()):
-        sweep = "  ".join(f"{key}: {', '.join(sorted(values))}" for key, values in labels.get(stage, {}).items() if key != "block")
+        sweep = "  ".join(
+            f"{key}: {', '.join(sorted(values))}" for key, values in labels.get(stage, {}).items() if key != "block"
+        )
         yield f"  {stage or '.':<28} {count:>5}  {sweep}"
 
 

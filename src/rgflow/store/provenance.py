@@ -36,7 +36,9 @@ def _version(name: str) -> str | None:
 def _git(*arguments: str) -> str | None:
     here = Path(__file__).resolve().parent
     try:
-        result = subprocess.run(["git", "-C", str(here), *arguments], capture_output=True, text=True, timeout=10, check=False)
+        result = subprocess.run(
+            ["git", "-C", str(here), *arguments], capture_output=True, text=True, timeout=10, check=False
+        )
     except (OSError, subprocess.TimeoutExpired):
         return None
     return result.stdout.strip() if result.returncode == 0 else None

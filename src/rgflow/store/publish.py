@@ -13,6 +13,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from rgflow.errors import RgflowError
 from rgflow.store.digest import canonical_json, digest, digest_variables
 from rgflow.store.manifest import manifest_of, write_manifest
@@ -67,7 +69,7 @@ def publish(dataset: xr.Dataset, store: Path, provenance: Mapping[str, Any]) -> 
 
 def write_zarr(dataset: xr.Dataset, path: Path, provenance: Mapping[str, Any]) -> None:
     """Write a Zarr v3 store with consolidated metadata, one chunk per array up to 64 MiB."""
-    attributed = dataset.assign_attrs({PROVENANCE: canonical_json(dict(provenance))})
+    attributed = _with_portable_strings(dataset).assign_attrs({PROVENANCE: canonical_json(dict(provenance))})
     for variable in attributed.variables.values():
         variable.encoding = {}
     with warnings.catch_warnings():
@@ -82,6 +84,14 @@ def open_zarr(path: Path, chunks: Any = None) -> xr.Dataset:
     if not (path / "zarr.json").is_file():
         raise RgflowError(f"{path}: no such store")
     return xr.open_zarr(path, consolidated=True, zarr_format=3, chunks=chunks)
+
+
+def _with_portable_strings(dataset: xr.Dataset) -> xr.Dataset:
+    """Text as numpy's variable-length strings, the one kind of text that the Zarr v3 specification knows."""
+    text = {name: array.astype(np.dtypes.StringDType()) for name, array in dataset.variables.items() if array.dtype.kind in "OU"}
+    return dataset.assign({name: array for name, array in text.items() if name in dataset.data_vars}).assign_coords(
+        {name: array for name, array in text.items() if name in dataset.coords}
+    )
 
 
 @contextmanager

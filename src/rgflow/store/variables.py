@@ -52,7 +52,9 @@ class Variable:
             raise RgflowError(f"{where}: variable {array.name!r} has dims {array.dims}, must end with {self.dims}")
         kind = {"O": "U", "T": "U", "u": "i"}.get(array.dtype.kind, array.dtype.kind)
         if kind != self.kind:
-            raise RgflowError(f"{where}: variable {array.name!r} has dtype {array.dtype}, must be of kind {self.kind!r}")
+            raise RgflowError(
+                f"{where}: variable {array.name!r} has dtype {array.dtype}, must be of kind {self.kind!r}"
+            )
 
     @property
     def attrs(self) -> dict[str, str]:
@@ -79,10 +81,16 @@ def _input_variables() -> Iterator[Variable]:
 def _initialization_variables() -> Iterator[Variable]:
     yield Variable("K", _PAIR, "f", "kernel", "theory: K' = C_b + C_W <s_1 s_2>_K; ensemble: E[z_1 z_2]")
     yield Variable("G1", _PAIR, "f", "next-to-leading-order metric", "E[z_1 z_2] = K + G1/n_{l-1} + O(1/n^2)")
-    yield Variable("V", _QUAD, "f", "four-point vertex", "E[z_i1 z_i2 z_j3 z_j4] - G_12 G_34 = V_(12)(34)/n_{l-1}, i != j")
+    yield Variable(
+        "V", _QUAD, "f", "four-point vertex", "E[z_i1 z_i2 z_j3 z_j4] - G_12 G_34 = V_(12)(34)/n_{l-1}, i != j"
+    )
     yield Variable("Theta", _PAIR, "f", "NTK mean", "theory: infinite-width NTK; ensemble: E[H_ii;12]")
-    yield Variable("Theta1", _PAIR, "f", "next-to-leading-order NTK mean", "E[H_12] = Theta + Theta1/n_{l-1} + O(1/n^2)")
-    yield Variable("D", _QUAD, "f", "NTK-preactivation cross correlation D", "E[z_i1 z_i2 (H_jj;34 - E H)] = D_1234/n_{l-1}")
+    yield Variable(
+        "Theta1", _PAIR, "f", "next-to-leading-order NTK mean", "E[H_12] = Theta + Theta1/n_{l-1} + O(1/n^2)"
+    )
+    yield Variable(
+        "D", _QUAD, "f", "NTK-preactivation cross correlation D", "E[z_i1 z_i2 (H_jj;34 - E H)] = D_1234/n_{l-1}"
+    )
     yield Variable("F", _QUAD, "f", "NTK-preactivation cross correlation F", "E[z_i1 z_j2 H_ij;34] = F_1324/n_{l-1}")
     yield Variable("A", _QUAD, "f", "NTK variance A", "Cov(H_ii;12, H_jj;34) = A_(12)(34)/n_{l-1}")
     yield Variable("B", _QUAD, "f", "NTK variance B", "E[H_ij;12 H_ij;34] = B_1324/n_{l-1}")
@@ -92,7 +100,11 @@ def _initialization_variables() -> Iterator[Variable]:
 def _training_variables() -> Iterator[Variable]:
     yield Variable("prediction_mean", ("step", "sample", "output"), "f", "mean network output", "E[z_i;a(t)]")
     yield Variable(
-        "prediction_covariance", ("step", "sample_1", "sample_2"), "f", "covariance of outputs", "Cov(z_i;1(t), z_i;2(t))"
+        "prediction_covariance",
+        ("step", "sample_1", "sample_2"),
+        "f",
+        "covariance of outputs",
+        "Cov(z_i;1(t), z_i;2(t))",
     )
 
 
@@ -112,7 +124,9 @@ def lookup(name: str) -> Variable:
     base = name.removesuffix(STDERR)
     if base != name and base in REGISTRY:
         of = REGISTRY[base]
-        return Variable(name, of.dims, "f", f"standard error of {of.long_name}", f"standard error of the estimate {base}")
+        return Variable(
+            name, of.dims, "f", f"standard error of {of.long_name}", f"standard error of the estimate {base}"
+        )
     raise RgflowError(f"variable {name!r} is not in the registry (rgflow.store.variables)")
 
 

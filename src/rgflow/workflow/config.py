@@ -51,11 +51,16 @@ class Inputs(Model):
     """Which data the networks see."""
 
     source: Literal["digits", "npz", "idx", "gaussian", "circle"] = Field(
-        "digits", description="digits: scikit-learn's 8x8 images; npz, idx: files below data/; gaussian, circle: synthetic sets"
+        "digits",
+        description="digits: scikit-learn's 8x8 images; npz, idx: files below data/; gaussian, circle: synthetic sets",
     )
-    path: str | None = Field(None, description="npz: a file with arrays x and y; idx: the images file, labels beside it")
+    path: str | None = Field(
+        None, description="npz: a file with arrays x and y; idx: the images file, labels beside it"
+    )
     classes: list[NonNegativeInt] = Field(
-        [0, 1], min_length=2, description="labels to keep; two classes become the targets -1 and +1, more become one-hot"
+        [0, 1],
+        min_length=2,
+        description="labels to keep; two classes become the targets -1 and +1, more become one-hot",
     )
     train: PositiveInt = Field(24, description="number of training inputs, balanced over classes")
     test: PositiveInt = Field(16, description="number of test inputs, balanced over classes")
@@ -111,7 +116,8 @@ class Networks(Model):
     depth: Depths = Field([4], description="number of layers L, output layer included")
     width: Widths = Field([32, 64, 128], description="hidden width n")
     learning_rates: Literal["equivalence"] | LearningRates = Field(
-        LearningRates(), description="learning-rate tensor {lambda_b, lambda_W}, or equivalence: every layer contributes alike"
+        LearningRates(),
+        description="learning-rate tensor {lambda_b, lambda_W}, or equivalence: every layer contributes alike",
     )
 
     @model_validator(mode="after")
@@ -208,11 +214,22 @@ def _in_config(part: str | int) -> bool:
 
 
 def _is_branch(part: str) -> bool:
-    return part in {"str", "ActivationChoice", "Scales", "LearningRates"} or part.startswith(("literal", "list", "function"))
+    return part in {"str", "ActivationChoice", "Scales", "LearningRates"} or part.startswith(
+        ("literal", "list", "function")
+    )
 
 
 def _all_keys() -> set[str]:
-    sections: list[type[Model]] = [Config, Inputs, Networks, Ensemble, Training, Scales, LearningRates, ActivationChoice]
+    sections: list[type[Model]] = [
+        Config,
+        Inputs,
+        Networks,
+        Ensemble,
+        Training,
+        Scales,
+        LearningRates,
+        ActivationChoice,
+    ]
     return {key for section in sections for key in section.model_fields}
 
 

@@ -93,14 +93,18 @@ def require_finite(result: xr.Dataset, where: str) -> None:
             continue
         bad = ~np.isfinite(array.values)
         if bad.any():
-            raise RgflowError(f"{where}: {name} is not finite{_first_place(array, bad)}; is the network off critical, too deep or unstable?")
+            raise RgflowError(
+                f"{where}: {name} is not finite{_first_place(array, bad)}; is the network off critical, too deep or unstable?"
+            )
 
 
 def _first_place(array: xr.DataArray, bad: Any) -> str:
     import numpy as np
 
     first = np.argwhere(bad)[0]
-    places = [f"{dim} {array[dim].values[i]}" for dim, i in zip(array.dims, first, strict=True) if dim in ("layer", "step")]
+    places = [
+        f"{dim} {array[dim].values[i]}" for dim, i in zip(array.dims, first, strict=True) if dim in ("layer", "step")
+    ]
     return " at " + ", ".join(places) if places else ""
 
 

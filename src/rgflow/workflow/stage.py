@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from rgflow.errors import RgflowError
 from rgflow.workflow.code import code_digest
-from rgflow.workflow.progress import Progress
+from rgflow.workflow.progress import Progress, silent
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -29,14 +29,14 @@ class Resources:
         ``auto``, ``cpu`` or ``cuda``.
     scheduler : str, optional
         Address or scheduler file of a dask cluster to use instead of own processes.
-    progress : Progress
-        Where to report what is done.
+    progress : callable
+        ``progress(done, total)`` is called as pieces of work finish.
     """
 
     workers: int = 1
     device: str = "auto"
     scheduler: str | None = None
-    progress: Progress = Progress()
+    progress: Progress = silent
 
 
 Datasets = Mapping[str, "list[xr.Dataset]"]
@@ -69,12 +69,17 @@ STAGES: dict[str, Stage] = {
     for stage in (
         Stage("inputs", f"{_STAGES}.inputs", "select and normalize the input data"),
         Stage("theory/initialization", f"{_STAGES}.theory_initialization", "tensors of the theory at initialization"),
+        Stage("theory/learning_rate", f"{_STAGES}.theory_learning_rate", "step size of training from the NTK"),
         Stage("theory/training", f"{_STAGES}.theory_training", "kernel prediction of training"),
         Stage("ensemble/block", f"{_STAGES}.ensemble_block", "sample one block of networks at initialization"),
         Stage("ensemble/combine", f"{_STAGES}.ensemble_combine", "combine the blocks of an ensemble to estimates"),
         Stage("training/block", f"{_STAGES}.training_block", "train one block of networks"),
         Stage("training/combine", f"{_STAGES}.training_combine", "combine trained blocks to ensemble statistics"),
-        Stage("comparison/initialization", f"{_STAGES}.comparison_initialization", "z-scores and 1/n trends at initialization"),
+        Stage(
+            "comparison/initialization",
+            f"{_STAGES}.comparison_initialization",
+            "z-scores and 1/n trends at initialization",
+        ),
         Stage("comparison/training", f"{_STAGES}.comparison_training", "z-scores and 1/n trends of training"),
     )
 }

@@ -1,0 +1,28 @@
+# Shared by all rules: the study with its paths and specs, and how a stage is called.
+#
+# Every stage writes one Zarr store and its manifest. Rules take the manifest as input and the store as ancient(): a stage
+# that ran again with an equal result leaves what follows idle. Two params decide what reruns: `spec`, exactly the keys of the
+# configuration that the stage consumes, and `code`, the digest of the code behind it. `rgflow run` does the rest.
+import os
+import sys
+from functools import partial
+
+from rgflow.workflow.figures import FIGURES
+from rgflow.workflow.study import CELL, WIDE_CELL, load_study
+
+study = load_study(config)
+
+ROOT = study.root
+LOGS = f"{ROOT}/logs"
+BENCHMARKS = f"{ROOT}/benchmarks"
+
+# The package of this very interpreter serves the jobs, unless an activated (conda) environment brings its own.
+shell.prefix(f'set -euo pipefail; export PATH="$PATH:{os.path.dirname(sys.executable)}"; ')
+
+
+wildcard_constraints:
+    activation=r"[^/~]+",
+    init=r"[^/~]+",
+    depth=r"\d+",
+    width=r"\d+",
+    block=r"\d{4}",

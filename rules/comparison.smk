@@ -1,0 +1,55 @@
+# Comparison: z-scores and the trend in 1/n of every quantity, all widths of a cell together.
+#   in:  theory and ensembles (initialization), kernel prediction and trained ensembles (training)
+#   out: comparison/initialization, comparison/training
+
+
+rule comparison_initialization:
+    input:
+        theory=f"{ROOT}/theory/initialization/{CELL}.json",
+        theory_store=ancient(f"{ROOT}/theory/initialization/{CELL}.zarr"),
+        experiment=study.over_widths(f"{ROOT}/ensemble/{CELL}", ".json"),
+        experiment_stores=ancient(study.over_widths(f"{ROOT}/ensemble/{CELL}", ".zarr")),
+    output:
+        manifest=f"{ROOT}/comparison/initialization/{CELL}.json",
+        store=directory(f"{ROOT}/comparison/initialization/{CELL}.zarr"),
+    params:
+        spec=study.spec("comparison/initialization"),
+        code=study.code("comparison/initialization"),
+    log:
+        f"{LOGS}/comparison/initialization/{CELL}.log",
+    benchmark:
+        f"{BENCHMARKS}/comparison/initialization/{CELL}.tsv"
+    message:
+        "Comparison at initialization: {wildcards.activation}, {wildcards.init}, depth {wildcards.depth}"
+    shell:
+        "rgflow comparison initialization --spec {params.spec:q} --input theory {input.theory:q}"
+        " --input experiment {input.experiment:q} --output {output.manifest:q} > {log:q} 2>&1"
+
+
+rule comparison_training:
+    input:
+        theory=f"{ROOT}/theory/training/{CELL}.json",
+        theory_store=ancient(f"{ROOT}/theory/training/{CELL}.zarr"),
+        experiment=study.over_widths(f"{ROOT}/training/{CELL}", ".json"),
+        experiment_stores=ancient(study.over_widths(f"{ROOT}/training/{CELL}", ".zarr")),
+    output:
+        manifest=f"{ROOT}/comparison/training/{CELL}.json",
+        store=directory(f"{ROOT}/comparison/training/{CELL}.zarr"),
+    params:
+        spec=study.spec("comparison/training"),
+        code=study.code("comparison/training"),
+    log:
+        f"{LOGS}/comparison/training/{CELL}.log",
+    benchmark:
+        f"{BENCHMARKS}/comparison/training/{CELL}.tsv"
+    message:
+        "Comparison of training: {wildcards.activation}, {wildcards.init}, depth {wildcards.depth}"
+    shell:
+        "rgflow comparison training --spec {params.spec:q} --input theory {input.theory:q}"
+        " --input experiment {input.experiment:q} --output {output.manifest:q} > {log:q} 2>&1"
+
+
+rule comparison:
+    input:
+        study.manifests("comparison/initialization", study.initialization_depths),
+        study.manifests("comparison/training", study.training_depths),

@@ -1,0 +1,54 @@
+# Ensembles: networks sampled at initialization, in blocks that are combined to estimates.
+#   in:  inputs
+#   out: ensemble/.../block~NNNN (sums over groups of members), ensemble/.../width~N (K, V, Theta, ... with standard errors)
+
+
+rule ensemble_block:
+    input:
+        inputs=f"{ROOT}/inputs.json",
+        store=ancient(f"{ROOT}/inputs.zarr"),
+    output:
+        manifest=f"{ROOT}/ensemble/{WIDE_CELL}/block~{{block}}.json",
+        store=directory(f"{ROOT}/ensemble/{WIDE_CELL}/block~{{block}}.zarr"),
+    params:
+        spec=partial(study.spec, "ensemble/block"),
+        code=study.code("ensemble/block"),
+    log:
+        f"{LOGS}/ensemble/{WIDE_CELL}/block~{{block}}.log",
+    benchmark:
+        f"{BENCHMARKS}/ensemble/{WIDE_CELL}/block~{{block}}.tsv"
+    message:
+        "Ensemble: {wildcards.activation}, {wildcards.init}, depth {wildcards.depth}, width {wildcards.width}, block {wildcards.block}"
+    threads: 1
+    retries: 1
+    shell:
+        "rgflow ensemble block --spec {params.spec:q} --input inputs {input.inputs:q}"
+        " --workers {threads} --output {output.manifest:q} > {log:q} 2>&1"
+
+
+rule ensemble_combine:
+    input:
+        blocks=expand(f"{ROOT}/ensemble/{WIDE_CELL}/block~{{block}}.json", block=study.ensemble_blocks, allow_missing=True),
+        stores=ancient(
+            expand(f"{ROOT}/ensemble/{WIDE_CELL}/block~{{block}}.zarr", block=study.ensemble_blocks, allow_missing=True)
+        ),
+    output:
+        manifest=f"{ROOT}/ensemble/{WIDE_CELL}.json",
+        store=directory(f"{ROOT}/ensemble/{WIDE_CELL}.zarr"),
+    params:
+        spec=partial(study.spec, "ensemble/combine"),
+        code=study.code("ensemble/combine"),
+    log:
+        f"{LOGS}/ensemble/{WIDE_CELL}.log",
+    benchmark:
+        f"{BENCHMARKS}/ensemble/{WIDE_CELL}.tsv"
+    message:
+        "Estimates: {wildcards.activation}, {wildcards.init}, depth {wildcards.depth}, width {wildcards.width}"
+    shell:
+        "rgflow ensemble combine --spec {params.spec:q} --input blocks {input.blocks:q}"
+        " --output {output.manifest:q} > {log:q} 2>&1"
+
+
+rule ensemble:
+    input:
+        study.wide_manifests("ensemble", study.initialization_depths),

@@ -1,0 +1,75 @@
+# Theory: what the effective theory predicts. It does not depend on the overall width.
+#   in:  inputs
+#   out: theory/initialization: K, G1, V, Theta, ... on (layer, sample_1 ...)
+#        theory/learning_rate:  the step size of training, from the largest eigenvalue of Theta
+#        theory/training:       mean and covariance of the outputs at every recorded step
+
+
+rule theory_initialization:
+    input:
+        inputs=f"{ROOT}/inputs.json",
+        store=ancient(f"{ROOT}/inputs.zarr"),
+    output:
+        manifest=f"{ROOT}/theory/initialization/{CELL}.json",
+        store=directory(f"{ROOT}/theory/initialization/{CELL}.zarr"),
+    params:
+        spec=partial(study.spec, "theory/initialization"),
+        code=study.code("theory/initialization"),
+    log:
+        f"{LOGS}/theory/initialization/{CELL}.log",
+    benchmark:
+        f"{BENCHMARKS}/theory/initialization/{CELL}.tsv"
+    message:
+        "Theory at initialization: {wildcards.activation}, {wildcards.init}, depth {wildcards.depth}"
+    shell:
+        "rgflow theory initialization --spec {params.spec:q} --input inputs {input.inputs:q}"
+        " --output {output.manifest:q} > {log:q} 2>&1"
+
+
+rule theory_learning_rate:
+    input:
+        inputs=f"{ROOT}/inputs.json",
+        store=ancient(f"{ROOT}/inputs.zarr"),
+    output:
+        manifest=f"{ROOT}/theory/learning_rate/{CELL}.json",
+        store=directory(f"{ROOT}/theory/learning_rate/{CELL}.zarr"),
+    params:
+        spec=partial(study.spec, "theory/learning_rate"),
+        code=study.code("theory/learning_rate"),
+    log:
+        f"{LOGS}/theory/learning_rate/{CELL}.log",
+    benchmark:
+        f"{BENCHMARKS}/theory/learning_rate/{CELL}.tsv"
+    message:
+        "Learning rate: {wildcards.activation}, {wildcards.init}, depth {wildcards.depth}"
+    shell:
+        "rgflow theory learning_rate --spec {params.spec:q} --input inputs {input.inputs:q}"
+        " --output {output.manifest:q} > {log:q} 2>&1"
+
+
+rule theory_training:
+    input:
+        inputs=f"{ROOT}/inputs.json",
+        store=ancient(f"{ROOT}/inputs.zarr"),
+    output:
+        manifest=f"{ROOT}/theory/training/{CELL}.json",
+        store=directory(f"{ROOT}/theory/training/{CELL}.zarr"),
+    params:
+        spec=partial(study.spec, "theory/training"),
+        code=study.code("theory/training"),
+    log:
+        f"{LOGS}/theory/training/{CELL}.log",
+    benchmark:
+        f"{BENCHMARKS}/theory/training/{CELL}.tsv"
+    message:
+        "Kernel prediction of training: {wildcards.activation}, {wildcards.init}, depth {wildcards.depth}"
+    shell:
+        "rgflow theory training --spec {params.spec:q} --input inputs {input.inputs:q}"
+        " --output {output.manifest:q} > {log:q} 2>&1"
+
+
+rule theory:
+    input:
+        study.manifests("theory/initialization", study.initialization_depths),
+        study.manifests("theory/learning_rate", study.training_depths),
+        study.manifests("theory/training", study.training_depths),

@@ -1,0 +1,195 @@
+"""A study: the cells of its sweep, the paths of their stores, and the spec each stage consumes.
+
+This is all that the Snakemake rules know. A *spec* is the sorted JSON of exactly the configuration keys that a stage
+consumes, so a change elsewhere in the configuration leaves the stage idle.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from rgflow.errors import RgflowError
+from rgflow.store.digest import canonical_json
+from rgflow.store.labels import cell_path
+from rgflow.workflow.config import ActivationChoice, Config, Scales, load_config
+from rgflow.workflow.stage import find_stage
+
+CELL = "activation~{activation}/init~{init}/depth~{depth}"
+WIDE_CELL = CELL + "/width~{width}"
+Labels = Mapping[str, str]
+
+
+class Study:
+    """A validated configuration with its cells, paths and specs.
+
+    Parameters
+    ----------
+    raw : mapping
+        The configuration as read from YAML.
+
+    Raises
+    ------
+    RgflowError
+        If the configuration is wrong or asks for something that does not exist; one line each.
+    """
+
+    def __init__(self, raw: Mapping[str, Any]) -> None:
+        self.config: Config = load_config(raw)
+        self.root = f"results/{self.config.study}"
+        self._require_critical_points()
+
+    @cached_property
+    def activations(self) -> dict[str, dict[str, Any]]:
+        """Path label -> activation (name, parameters)."""
+        return {_activation_label(a): _activation(a) for a in self.config.networks.activation}
+
+    @cached_property
+    def initializations(self) -> dict[str, Any]:
+        """Path label -> ``"critical"`` or the scales ``C_b``, ``C_W``."""
+        return {_initialization_label(i): _initialization(i) for i in self.config.networks.initialization}
+
+    @property
+    def initialization_depths(self) -> list[int]:
+        """Depths of the networks at initialization."""
+        return self.config.ensemble.depth or self.config.networks.depth
+
+    @property
+    def training_depths(self) -> list[int]:
+        """Depths of the trained networks."""
+        return self.config.training.depth or self.config.networks.depth
+
+    @property
+    def ensemble_blocks(self) -> list[str]:
+        """Labels of the blocks of an ensemble at initialization."""
+        return _blocks(self.config.ensemble.members // self.config.ensemble.block)
+
+    @property
+    def training_blocks(self) -> list[str]:
+        """Labels of the blocks of a trained ensemble."""
+        return _blocks(self.config.training.members // self.config.training.block)
+
+    def cells(self, depths: Iterable[int]) -> list[str]:
+        """Relative paths of all cells without widths, ``activation~tanh/init~critical/depth~4``."""
+        sweep = product(self.activations, self.initializations, depths)
+        return [cell_path({"activation": a, "init": i, "depth": d}) for a, i, d in sweep]
+
+    def manifests(self, stage: str, depths: Iterable[int]) -> list[str]:
+        """Manifests of all cells of a stage."""
+        return [f"{self.root}/{stage}/{cell}.json" for cell in self.cells(depths)]
+
+    def wide_manifests(self, stage: str, depths: Iterable[int]) -> list[str]:
+        """Manifests of all cells of a stage that has widths."""
+        folders = [f"{self.root}/{stage}/{cell}" for cell in self.cells(depths)]
+        return [path for folder in folders for path in self.over_widths(folder, ".json")]
+
+    def over_widths(self, folder: str, suffix: str) -> list[str]:
+        """Paths ``folder/width~N.suffix`` for every width; wildcards in ``folder`` stay open."""
+        return [f"{folder}/width~{width}{suffix}" for width in self.config.networks.width]
+
+    def code(self, stage: str) -> str:
+        """Code digest of a stage."""
+        return find_stage(stage).code
+
+    def spec(self, stage: str, labels: Labels | None = None) -> str:
+        """The spec of a stage for one cell, as sorted JSON."""
+        return canonical_json(getattr(self, "_spec_" + stage.replace("/", "_"))(labels or {}))
+
+    def _spec_inputs(self, _: Labels) -> dict[str, Any]:
+        spec: dict[str, Any] = {"inputs": self.config.inputs.model_dump()}
+        if self.config.inputs.path is not None:
+            spec["content"] = _file_digest(Path(self.config.inputs.path))
+        return spec
+
+    def _spec_theory_initialization(self, labels: Labels) -> dict[str, Any]:
+        return {"network": self._network(labels)}
+
+    def _spec_theory_learning_rate(self, labels: Labels) -> dict[str, Any]:
+        return {"network": self._network(labels), "step_fraction": self.config.training.step_fraction}
+
+    def _spec_theory_training(self, labels: Labels) -> dict[str, Any]:
+        training = self.config.training.model_dump(include={"step_fraction", "steps", "records"})
+        return {"network": self._network(labels), "training": training}
+
+    def _spec_ensemble_block(self, labels: Labels) -> dict[str, Any]:
+        ensemble = self.config.ensemble.model_dump(include={"tensors", "sampler", "dtype", "seed"})
+        return {"network": self._wide_network(labels), "ensemble": ensemble, **_members(labels, self.config.ensemble.block)}
+
+    def _spec_ensemble_combine(self, labels: Labels) -> dict[str, Any]:
+        return {"network": self._wide_network(labels), "members": self.config.ensemble.members}
+
+    def _spec_training_block(self, labels: Labels) -> dict[str, Any]:
+        training = self.config.training.model_dump(include={"steps", "records", "dtype", "seed"})
+        return {"network": self._wide_network(labels), "training": training, **_members(labels, self.config.training.block)}
+
+    def _spec_training_combine(self, _: Labels) -> dict[str, Any]:
+        return {"members": self.config.training.members}
+
+    def _spec_comparison_initialization(self, _: Labels) -> dict[str, Any]:
+        return {"width": self.config.networks.width}
+
+    def _spec_comparison_training(self, _: Labels) -> dict[str, Any]:
+        return {"width": self.config.networks.width}
+
+    def _network(self, labels: Labels) -> dict[str, Any]:
+        rates = self.config.networks.learning_rates
+        return {
+            "activation": self.activations[labels["activation"]],
+            "initialization": self.initializations[labels["init"]],
+            "depth": int(labels["depth"]),
+            "learning_rates": rates if isinstance(rates, str) else rates.model_dump(),
+        }
+
+    def _wide_network(self, labels: Labels) -> dict[str, Any]:
+        return {**self._network(labels), "width": int(labels["width"])}
+
+    def _require_critical_points(self) -> None:
+        """Stop before any job if an activation is unknown, or critical is asked of one that has no critical point."""
+        from rgflow.activations.registry import activation
+        from rgflow.theory.criticality import critical
+
+        for label, choice in self.activations.items():
+            chosen = activation(choice["name"], **choice["parameters"])
+            if "critical" in self.initializations and critical(chosen).C_W is None:
+                raise RgflowError(
+                    f"config: networks.initialization = 'critical': {label} has no critical point; give C_b and C_W"
+                )
+
+
+def _blocks(count: int) -> list[str]:
+    return [f"{index:04d}" for index in range(count)]
+
+
+def _members(labels: Labels, block: int) -> dict[str, int]:
+    """The members of a block: where it starts and how many it has."""
+    return {"first": int(labels["block"]) * block, "count": block}
+
+
+def _activation(choice: str | ActivationChoice) -> dict[str, Any]:
+    return ActivationChoice(name=choice).model_dump() if isinstance(choice, str) else choice.model_dump()
+
+
+def _activation_label(choice: str | ActivationChoice) -> str:
+    if isinstance(choice, str):
+        return choice
+    return "-".join([choice.name, *(f"{key}={value:g}" for key, value in sorted(choice.parameters.items()))])
+
+
+def _initialization(choice: str | Scales) -> Any:
+    return choice if isinstance(choice, str) else choice.model_dump()
+
+
+def _initialization_label(choice: str | Scales) -> str:
+    return choice if isinstance(choice, str) else f"Cb={choice.C_b:g}-CW={choice.C_W:g}"
+
+
+def _file_digest(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        raise RgflowError(f"config: inputs.path = {str(path)!r}: no such file (see data/README.md)") from None
