@@ -1,0 +1,145 @@
+"""The chunk: members drawn from one random stream and trained together as one batch.
+
+Its size depends on the sizes of the networks and the train set alone, and a chunk is always trained whole. A member
+therefore has the same bits whatever the block, the worker or the number of members after it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from rgflow.errors import RgflowError
+from rgflow.network import Network
+from rgflow.sampling.rng import Streams
+from rgflow.task import Task
+from rgflow.training.batches import Batch, full_batches, mini_batches
+from rgflow.training.losses import output_cotangent
+from rgflow.training.mlp import Parameters, cotangents, draw_parameters, forward, outputs, preactivations
+from rgflow.training.ntk import empirical_ntk
+from rgflow.training.optimizers import make_optimizer
+from rgflow.training.spec import TrainingSpec
+
+Array = NDArray[np.floating]
+
+_NUMBERS_IN_CACHE = 3 << 19  # measured: larger batches leave the cache, smaller ones pay per call
+_LARGEST_CHUNK = 128
+_PARAMETERS, _ORDER = 0, 1  # random streams of a chunk
+
+
+@dataclass(frozen=True)
+class ChunkRecord:
+    """What a chunk leaves: predictions (member, step, sample, output) and NTK (member, ntk_step, sample, sample)."""
+
+    predictions: Array
+    ntk: Array | None
+
+
+def members_per_chunk(network: Network, train_count: int) -> int:
+    """Return the number of members per chunk, a power of two up to 128.
+
+    Blocks made of whole chunks train no member twice.
+    """
+    widths = network.widths
+    parameters = sum(n_in * n_out for n_in, n_out in pairwise(widths))
+    signals = 3 * train_count * sum(widths[1:])  # sigma, sigma' and the cotangent
+    fitting = max(1, _NUMBERS_IN_CACHE // (parameters + signals))
+    return min(_LARGEST_CHUNK, 1 << (fitting.bit_length() - 1))
+
+
+def _key(network: Network, seed: int) -> str:
+    """What fixes the draws: seed and law of the initialization, so that ways to train are compared on equal starts."""
+    return f"training {seed} {network.activation.label} {network.widths} {network.C_b} {network.C_W}"
+
+
+class Chunk:
+    """One chunk in training.
+
+    Parameters
+    ----------
+    network, task, spec
+        What is trained, on what, and how.
+    index
+        Number of the chunk: it holds the members from index * members_per_chunk on.
+    device
+        Torch device.
+    """
+
+    def __init__(self, network: Network, task: Task, spec: TrainingSpec, index: int, device: str) -> None:
+        self.network, self.spec = network, spec
+        self.dtype, self.device = getattr(torch, spec.dtype), torch.device(device)
+        self.size = members_per_chunk(network, task.train_count)
+        self.index = index
+        self.streams = Streams(_key(network, spec.seed), count=2, device=self.device)
+        self.inputs = self._columns(task.inputs)
+        self.train_inputs, self.train_targets = self._columns(task.train_inputs), self._columns(task.train_targets)
+        self.parameters = self._draw()
+
+    def train(self) -> ChunkRecord:
+        """Train to the last recorded step and return the records."""
+        predictions, ntks, start = [], [], 0
+        updates = self._updates()
+        for stop in sorted({*self.spec.steps, *self.spec.ntk_steps}):
+            for _ in range(stop - start):
+                next(updates)
+            start = stop
+            if stop in self.spec.steps:
+                predictions.append(self._predictions(stop))
+            if stop in self.spec.ntk_steps:
+                ntks.append(self._ntk())
+        return ChunkRecord(np.stack(predictions, axis=1), np.stack(ntks, axis=1) if ntks else None)
+
+    def _updates(self) -> Iterator[None]:
+        """Take one training step for every value asked for."""
+        optimizer = make_optimizer(self.spec.optimizer, self.network, self.parameters, self.spec.learning_rate)
+        cotangent_of = output_cotangent(self.spec.loss)
+        for inputs, targets in self._batches():
+            run = forward(self.network, self.parameters, inputs)
+            for layer, cotangent in cotangents(self.parameters, run, cotangent_of(run.outputs, targets)):
+                optimizer.update(layer, cotangent, run.signals[layer - 1])
+            yield
+
+    def _batches(self) -> Iterator[Batch]:
+        if self.spec.batch_size is None:
+            return full_batches(self.train_inputs, self.train_targets)
+        order = self.streams.generator(self.index, _ORDER)
+        return mini_batches(self.train_inputs, self.train_targets, self.size, self.spec.batch_size, order)
+
+    def _draw(self) -> Parameters:
+        stream = self.streams.generator(self.index, _PARAMETERS)
+        return draw_parameters(self.network, self.size, stream, self.dtype)
+
+    def _predictions(self, step: int) -> Array:
+        z = outputs(self.network, self.parameters, self.inputs)
+        if not z.isfinite().all():
+            raise RgflowError(self._failure(step))
+        return np.asarray(z.mT.cpu().numpy())
+
+    def _ntk(self) -> Array:
+        samples = self.spec.ntk_samples
+        inputs = self.inputs if samples is None else self.inputs[:, list(samples)]
+        return np.asarray(empirical_ntk(self.network, self.parameters, inputs).cpu().numpy())
+
+    def _failure(self, step: int) -> str:
+        """One line: where the first non-finite preactivation is, and why if the stability limit explains it."""
+        layers = enumerate(preactivations(self.network, self.parameters, self.inputs), start=1)
+        layer, bad = next((layer, ~z.isfinite()) for layer, z in layers if not z.isfinite().all())
+        member = self.index * self.size + int(bad.nonzero()[0, 0])
+        where = f"non-finite preactivation z at layer {layer} of member {member}"
+        if step == 0:
+            return f"{where} at initialization"
+        return f"{where} by step {step}: training diverged; {self._stability()}"
+
+    def _stability(self) -> str:
+        """The stability limit of the chunk's NTK at initialization, next to the learning rate."""
+        ntk = empirical_ntk(self.network, self._draw(), self.train_inputs).double()
+        limit = 2.0 / float(torch.linalg.eigvalsh(ntk)[:, -1].mean())
+        return f"learning_rate = {self.spec.learning_rate:.6g}, stability limit 2/theta_max = {limit:.6g}"
+
+    def _columns(self, values: NDArray[np.float64]) -> torch.Tensor:
+        return torch.as_tensor(values.T, dtype=self.dtype, device=self.device).contiguous()
