@@ -1,0 +1,133 @@
+"""Susceptibilities: how the kernel of one input, and the difference of two inputs, grow from layer to layer.
+
+With g(K) = <sigma^2>_K every susceptibility is a K-derivative of the mean square of sigma or of sigma',
+
+    chi_parallel = C_W g'(K),   chi_perp = C_W <sigma'^2>_K,   h = (1/2) d chi_perp / dK,
+
+and a K-derivative is half a second z-derivative under the average. Kinks of sigma enter exactly, as the point sources
+that the jumps of the integrand leave in those z-derivatives.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.polynomial.hermite_e import hermeval
+from numpy.typing import ArrayLike, NDArray
+
+from rgflow.activations.registry import Activation, activation, first_jump
+from rgflow.errors import RgflowError
+from rgflow.gaussian.nodes import normal_density
+from rgflow.gaussian.single import _regular_mean
+
+Array = NDArray[np.float64]
+
+_TINY = 1e-300  # stands for K = 0 in averages of kinked activations
+
+
+def chi_parallel(sigma: str | Activation, C_W: ArrayLike, K: ArrayLike) -> Array:
+    """Parallel susceptibility chi_parallel = C_W d<sigma^2>_K/dK = C_W <sigma'^2 + sigma sigma''>_K.
+
+    Parameters
+    ----------
+    sigma
+        Activation, or the name of a registered one.
+    C_W
+        Weight variance (times the width), broadcast against `K`.
+    K
+        Kernel of one input, >= 0 (> 0 if sigma has a kink at 0), any shape.
+
+    Raises
+    ------
+    RgflowError
+        Negative `K`, or K = 0 if sigma has a kink at 0.
+    """
+    return np.asarray(np.asarray(C_W) * mean_square(sigma, 0, K, derivative=1))
+
+
+def chi_perp(sigma: str | Activation, C_W: ArrayLike, K: ArrayLike) -> Array:
+    """Perpendicular susceptibility chi_perp = C_W <sigma'^2>_K; parameters as for `chi_parallel`."""
+    return np.asarray(np.asarray(C_W) * mean_square(sigma, 1, K))
+
+
+def h(sigma: str | Activation, C_W: ArrayLike, K: ArrayLike) -> Array:
+    """Helper function h = (1/2) d chi_perp/dK, the source of K[2] from K[1]^2; parameters as for `chi_parallel`."""
+    return np.asarray(np.asarray(C_W) * mean_square(sigma, 1, K, derivative=1) / 2)
+
+
+def correlation_depth(chi: ArrayLike) -> Array:
+    """Depth xi = -1 / ln(chi) over which a perturbation decays as e^(-l/xi).
+
+    Negative where the perturbation grows, infinite at chi = 1, and 0 at chi = 0.
+    """
+    chi = np.asarray(chi, dtype=np.float64)
+    with np.errstate(divide="ignore"):
+        return np.asarray(-1.0 / np.log(chi) + 0.0)  # + 0.0: no negative zero
+
+
+def mean_square(sigma: str | Activation, order: int, K: ArrayLike, derivative: int = 0) -> Array:
+    """K-derivative d^k/dK^k <f>_K of f = (sigma^(p))^2, computed as 2^-k <d^(2k)f/dz^(2k)>_K.
+
+    Parameters
+    ----------
+    sigma
+        Activation, or the name of a registered one.
+    order
+        The order p of the z-derivative of sigma; ``order + 2 * derivative`` may be at most 5.
+    K
+        Kernel, >= 0, any shape.
+    derivative
+        The number k of K-derivatives.
+
+    Returns
+    -------
+    Array of the shape of `K`; infinite where sigma^(p-1) jumps, since f then holds a delta function squared.
+
+    Raises
+    ------
+    RgflowError
+        Negative `K`, or a K-derivative at K = 0 of a sigma with a kink at 0.
+    """
+    sigma = activation(sigma)
+    variance = np.asarray(K, dtype=np.float64)
+    if derivative and 0.0 in sigma.kinks and not np.all(variance > 0.0):
+        raise RgflowError(f"K = 0: activation {sigma.label} has a kink at 0, so K-derivatives need K > 0")
+    if order and discontinuity(sigma, order - 1) is not None:
+        return np.full_like(variance, np.inf)
+    flat = variance.ravel()
+    mean = np.zeros_like(flat)
+    for weight, orders in _leibniz(order, 2 * derivative):
+        mean += weight * _regular_mean(sigma, orders, np.maximum(flat, _TINY))
+    for kink in sigma.kinks:
+        mean[flat > 0.0] += _point_sources(sigma, order, 2 * derivative, kink, flat[flat > 0.0])
+    return np.asarray(mean / 2**derivative).reshape(variance.shape)
+
+
+def discontinuity(sigma: Activation, order: int = 0) -> float | None:
+    """First kink at which sigma^(order) or a lower derivative jumps; None if it is continuous."""
+    return next((kink for kink in sigma.kinks if first_jump(*sigma.sides(kink, order)) <= order), None)
+
+
+def _leibniz(order: int, count: int) -> list[tuple[int, tuple[int, int]]]:
+    """Terms (weight, (p, q)) of the `count`-th derivative of (sigma^(order))^2 = sum weight sigma^(p) sigma^(q)."""
+    half = [(order + i, order + count - i) for i in range(count // 2 + 1)]
+    return [(math.comb(count, i) * (1 if p == q else 2), (p, q)) for i, (p, q) in enumerate(half)]
+
+
+def _point_sources(sigma: Activation, order: int, count: int, kink: float, K: Array) -> Array:
+    """What the jumps of f = (sigma^(order))^2 at a kink add to <d^count f/dz^count>_K.
+
+    Each jump of f^(j) at z = k is a source (d/dz)^i delta(z - k), i = count - 1 - j, whose average is
+    (-1)^i phi_K^(i)(k) = He_i(k / sqrt K) K^(-i/2) phi_K(k), with phi_K the density of N(0, K).
+    """
+    z = kink / np.sqrt(K)
+    density = normal_density(z) / np.sqrt(K)
+    below, above = (np.asarray(side) for side in sigma.sides(kink, order + count))
+    total = np.zeros_like(K)
+    for j in range(count):
+        jump = sum(weight * (above[p] * above[q] - below[p] * below[q]) for weight, (p, q) in _leibniz(order, j))
+        if jump:
+            i = count - 1 - j
+            total += jump * hermeval(z, [0.0] * i + [1.0]) * K ** (-i / 2) * density
+    return total
