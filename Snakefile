@@ -1,7 +1,10 @@
 # rgflow: theory, ensembles and trained networks of one study, and what they say of each other.
 #
-# Stages, each in its own file under rules/ and each a target of its own:
-#   inputs -> theory, ensemble, training -> comparison -> figures -> report
+#   inputs ──┬─> theory ────┐
+#            ├─> ensemble ──┼─> comparison ─> figures ─> report
+#            └─> training ──┘
+#
+# Every stage is a file in rules/ and a target: `snakemake theory`. Without a target all of them run, to the report.
 from snakemake.utils import min_version
 
 min_version("9.20")
@@ -11,9 +14,17 @@ configfile: "config.yaml"
 
 
 include: "rules/common.smk"
+include: "rules/inputs.smk"
+include: "rules/theory.smk"
+include: "rules/ensemble.smk"
+include: "rules/training.smk"
+include: "rules/comparison.smk"
+include: "rules/figures.smk"
+include: "rules/report.smk"
 
 
 rule all:
     default_target: True
+    localrule: True
     input:
         rules.report.output,

@@ -2,12 +2,12 @@
 #
 # Every stage writes one Zarr store and its manifest. Rules take the manifest as input and the store as ancient(): a stage
 # that ran again with an equal result leaves what follows idle. Two params decide what reruns: `spec`, exactly the keys of the
-# configuration that the stage consumes, and `code`, the digest of the code behind it. `rgflow run` does the rest.
+# configuration that the stage consumes, and `code`, the digest of the code behind it. the command line does the rest.
 import os
 import sys
 from functools import partial
 
-from rgflow.workflow.figures import FIGURES
+from rgflow.workflow.draw import figure_code
 from rgflow.workflow.study import CELL, WIDE_CELL, load_study
 
 study = load_study(config)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -65,7 +66,9 @@ def _add_drawing(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     figure = verbs.add_parser("figure", help="draw one figure from stored results")
     figure.add_argument("name")
     figure.add_argument("--input", action="append", nargs="+", default=[], metavar=("ROLE", "MANIFEST"))
-    figure.add_argument("--output", type=Path, nargs="+", required=True, help="picture files, by suffix: .svg .png .pdf")
+    figure.add_argument(
+        "--output", type=Path, nargs="+", required=True, help="picture files, by suffix: .svg .png .pdf"
+    )
     figure.set_defaults(run=_figure)
 
 
@@ -118,10 +121,10 @@ def _critical(options: argparse.Namespace) -> None:
     name, _, assignments = options.activation.partition(":")
     parameters = dict(_assignment(text) for text in assignments.split(",") if text)
     result = critical(activation(name, **parameters))
-    print(f"activation          {options.activation}")
-    print(f"universality class  {result.universality_class}")
+    print(f"{result.activation.label}: {result.universality_class}")
     for name, value in (("C_b", result.C_b), ("C_W", result.C_W), ("K*", result.K_star)):
-        print(f"{name:<20}{'none' if value is None else f'{value:.15g}'}")
+        print(f"  {name:<5}{'none' if math.isnan(value) else f'{value:.15g}'}")
+    print(f"  {result.reason}")
 
 
 def _assignment(text: str) -> tuple[str, float]:

@@ -14,7 +14,6 @@ import os
 import shutil
 from pathlib import Path
 
-from rgflow.errors import RgflowError
 from rgflow.store.digest import digest_variables
 from rgflow.store.manifest import manifest_of, read_manifest, write_manifest
 from rgflow.store.publish import open_zarr, replace_directory, temporary_sibling
@@ -43,15 +42,10 @@ def keep(store: Path, key: str) -> None:
 def restore(store: Path, key: str) -> bool:
     """Put the result remembered under ``key`` back in place; False if there is none or it is damaged."""
     entry = _entry(store, key)
-    try:
-        manifest = read_manifest(entry / "store.json")
-        with open_zarr(entry / "store.zarr") as remembered:
-            intact = digest_variables(remembered) == manifest["variables"]
-    except (RgflowError, OSError, ValueError):
-        intact = False
-    if not intact:
+    if not _intact(entry):
         shutil.rmtree(entry, ignore_errors=True)
         return False
+    manifest = read_manifest(entry / "store.json")
     with temporary_sibling(store) as temporary:
         _link_tree(entry / "store.zarr", temporary)
         replace_directory(temporary, store)
@@ -62,6 +56,15 @@ def restore(store: Path, key: str) -> bool:
 
 def _entry(store: Path, key: str) -> Path:
     return store.parent / DIRECTORY / store.stem / key
+
+
+def _intact(entry: Path) -> bool:
+    try:
+        manifest = read_manifest(entry / "store.json")
+        with open_zarr(entry / "store.zarr") as remembered:
+            return bool(digest_variables(remembered) == manifest["variables"])
+    except Exception:  # whatever a damaged store does to the decoders, it is not intact
+        return False
 
 
 def _link_tree(source: Path, target: Path) -> None:

@@ -70,6 +70,7 @@ def _variables() -> Iterator[Variable]:
     yield from _input_variables()
     yield from _initialization_variables()
     yield from _training_variables()
+    yield from _comparison_variables()
 
 
 def _input_variables() -> Iterator[Variable]:
@@ -98,14 +99,52 @@ def _initialization_variables() -> Iterator[Variable]:
 
 
 def _training_variables() -> Iterator[Variable]:
-    yield Variable("prediction_mean", ("step", "sample", "output"), "f", "mean network output", "E[z_i;a(t)]")
+    mean, covariance, loss = ("step", "sample", "output"), ("step", "sample_1", "sample_2"), ("step",)
+    ntk = ("ntk_step", "ntk_sample_1", "ntk_sample_2")
+    pair, scalar = ("sample_1", "sample_2"), ()
+    yield Variable("prediction", ("member", *mean), "f", "output of one network", "z_{i;a}(t)")
+    yield Variable("prediction_mean", mean, "f", "mean output", "E[z_{i;a}(t)]; theory: M_t y")
     yield Variable(
-        "prediction_covariance",
-        ("step", "sample_1", "sample_2"),
-        "f",
-        "covariance of outputs",
-        "Cov(z_i;1(t), z_i;2(t))",
+        "prediction_covariance", covariance, "f", "covariance of outputs", "Cov(z_{i;1}(t), z_{i;2}(t)), mean over i"
     )
+    yield Variable("kernel_mean_limit", ("sample", "output"), "f", "kernel prediction at t -> infinity", "Theta Theta_AA^-1 y")
+    for role in ("train", "test"):
+        yield Variable(f"{role}_loss", loss, "f", f"{role} loss", "1/2 sum (z - y)^2; theory: its expectation")
+        yield Variable(f"{role}_loss_mean", loss, "f", f"mean {role} loss", "E[1/2 sum (z - y)^2]")
+    yield Variable("NTK", ntk, "f", "NTK of output 0 of one network", "H_00;12(t)")
+    yield Variable("NTK_mean", ntk, "f", "mean NTK of output 0", "E[H_00;12(t)]")
+    yield Variable("K_output", pair, "f", "infinite-width kernel of the outputs", "K^(L)")
+    yield Variable("Theta_output", pair, "f", "infinite-width NTK of the outputs", "Theta^(L)")
+    yield Variable("theta_eigenvalue", ("mode",), "f", "eigenvalues of the train NTK, ascending", "Theta_AA e = theta e")
+    yield Variable("theta_max", scalar, "f", "largest eigenvalue of the train NTK", "stability: eta < 2/theta_max")
+    yield Variable("learning_rate", scalar, "f", "step size", "eta = step_fraction * 2/theta_max")
+
+
+def _comparison_variables() -> Iterator[Variable]:
+    one, widths = ("component",), ("width", "component")
+    yield Variable("theory", one, "f", "leading order of theory", "t")
+    yield Variable("next_order", one, "f", "coefficient of 1/n", "g, of theory where it has it, else the fitted slope")
+    yield Variable("next_order_known", one, "b", "whether theory gives the coefficient of 1/n", "")
+    yield Variable("experiment", widths, "f", "estimate", "e")
+    yield Variable("stderr", widths, "f", "standard error of the estimate", "s")
+    yield Variable("intercept", one, "f", "extrapolation to n = infinity", "c_0 of e = c_0 + c_1/n (+ c_2/n^2)")
+    yield Variable("slope", one, "f", "trend in 1/n", "c_1 of e - t = c_1/n (+ c_2/n^2)")
+    for fit in ("fit", "trend"):
+        yield Variable(f"{fit}_chi2", one, "f", f"chi^2 of the {fit} in 1/n", "")
+        yield Variable(f"{fit}_p_value", one, "f", f"p-value of the {fit} in 1/n", "")
+    yield Variable("next_order_shift", widths, "f", "what the next order does to z", "g/(n s)")
+    yield Variable("components", ("quantity",), "i", "number of distinct components", "")
+    for name, dims, equation in (
+        ("z_leading", widths, "(e - t)/s"),
+        ("z_next", widths, "(e - t - g/n)/s where theory gives g, else z_leading"),
+        ("z_intercept", one, "(c_0 - t)/s(c_0)"),
+        ("z_slope", one, "(c_1 - g)/s(c_1)"),
+    ):
+        over = ("quantity", *dims[:-1])
+        yield Variable(name, dims, "f", "z-score", equation)
+        yield Variable(f"{name}_max", over, "f", f"largest |{name}| of a quantity", "")
+        yield Variable(f"{name}_rms", over, "f", f"rms {name} of a quantity", "")
+        yield Variable(f"{name}_p_value", over, "f", f"p-value of the largest |{name}|, corrected for looking elsewhere", "")
 
 
 REGISTRY: dict[str, Variable] = {variable.name: variable for variable in _variables()}

@@ -91,6 +91,12 @@ class Study:
         """Paths ``folder/width~N.suffix`` for every width; wildcards in ``folder`` stay open."""
         return [f"{folder}/width~{width}{suffix}" for width in self.config.networks.width]
 
+    def yaml(self) -> str:
+        """The whole configuration, defaults written out."""
+        import yaml
+
+        return str(yaml.safe_dump(self.config.model_dump(), sort_keys=False))
+
     def code(self, stage: str) -> str:
         """Code digest of a stage."""
         return find_stage(stage).code
@@ -154,7 +160,7 @@ class Study:
 
         for label, choice in self.activations.items():
             chosen = activation(choice["name"], **choice["parameters"])
-            if "critical" in self.initializations and critical(chosen).C_W is None:
+            if "critical" in self.initializations and critical(chosen).universality_class == "none":
                 raise RgflowError(
                     f"config: networks.initialization = 'critical': {label} has no critical point; give C_b and C_W"
                 )
@@ -193,3 +199,13 @@ def _file_digest(path: Path) -> str:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError:
         raise RgflowError(f"config: inputs.path = {str(path)!r}: no such file (see data/README.md)") from None
+
+
+def load_study(raw: Mapping[str, Any]) -> Study:
+    """The study of a configuration, for the Snakefile: a wrong configuration is reported by Snakemake in its own words."""
+    from snakemake.exceptions import WorkflowError
+
+    try:
+        return Study(raw)
+    except RgflowError as error:
+        raise WorkflowError(str(error)) from None

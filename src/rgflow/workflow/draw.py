@@ -1,0 +1,82 @@
+"""Drawing one figure from stored results: the input and output around the pure ``draw`` functions of ``rgflow.figures``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rgflow.errors import RgflowError
+from rgflow.store.labels import parse_path
+from rgflow.store.manifest import store_of
+from rgflow.store.publish import open_zarr
+from rgflow.workflow.code import code_digest
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+_OVER_WIDTHS = ("ensembles", "trained")
+_OVER_CELLS = ("comparisons", "exponents", "phases")
+_DPI = 200
+
+
+def draw_figure(name: str, inputs: Mapping[str, Sequence[Path]], outputs: Sequence[Path]) -> None:
+    """Draw the figure ``name`` from the manifests of ``inputs`` and write it once per suffix of ``outputs``.
+
+    Raises
+    ------
+    RgflowError
+        If there is no such figure, or a dataset it is drawn from is not given.
+    """
+    from rgflow.figures.registry import FIGURES
+
+    if name not in FIGURES:
+        raise RgflowError(f"no figure {name!r}; the figures are {', '.join(FIGURES)}")
+    missing = [role for role in FIGURES[name].inputs if role not in inputs]
+    if missing:
+        raise RgflowError(f"figure {name!r} needs --input {missing[0]} MANIFEST ...; it is drawn from {FIGURES[name].inputs}")
+    figure = FIGURES[name].draw(**{role: _load(role, inputs[role]) for role in FIGURES[name].inputs})
+    for output in outputs:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(output, dpi=_DPI, metadata=_reproducible(output))
+
+
+def figure_code(name: str) -> str:
+    """Digest of the code behind a figure."""
+    return code_digest(f"rgflow.figures.{name}")
+
+
+def cell_title(labels: Mapping[str, Any]) -> str:
+    """Labels of a cell in words: ``tanh, critical, depth 4``."""
+    plain = [str(labels[key]) for key in ("activation", "init") if key in labels]
+    return ", ".join([*plain, *(f"{key} {value}" for key, value in labels.items() if key not in ("activation", "init"))])
+
+
+def _load(role: str, manifests: Sequence[Path]) -> Any:
+    import xarray as xr
+
+    datasets = [open_zarr(store_of(path)).load() for path in manifests]
+    labels = [parse_path(path)[1] for path in manifests]
+    if role in _OVER_WIDTHS:
+        return xr.concat([d.expand_dims(width=[label["width"]]) for d, label in zip(datasets, labels, strict=True)], "width")
+    if role in _OVER_CELLS:
+        return _by_cell(manifests, datasets)
+    if len(datasets) != 1:
+        raise RgflowError(f"--input {role} takes one manifest, got {len(datasets)}")
+    return datasets[0]
+
+
+def _by_cell(manifests: Sequence[Path], datasets: Sequence[xr.Dataset]) -> dict[str, xr.Dataset]:
+    """Datasets by the words of their cell; the stage's last word tells cells of different stages apart."""
+    cells = {}
+    for path, dataset in zip(manifests, datasets, strict=True):
+        stage, labels = parse_path(path)
+        cells[f"{cell_title(labels)} {stage.rsplit('/', 1)[-1]}"] = dataset
+    return cells
+
+
+def _reproducible(output: Path) -> dict[str, Any]:
+    """Metadata without the time, so that the same figure is the same file."""
+    if output.suffix in (".svg", ".pdf"):
+        return {"Date": None} if output.suffix == ".svg" else {"CreationDate": None}
+    return {}

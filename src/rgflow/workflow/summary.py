@@ -1,0 +1,32 @@
+"""The table that ends a run: theory, experiment and z, and where the report is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rgflow.comparison.summary import format_table, summary_table
+from rgflow.errors import RgflowError
+from rgflow.store.labels import parse_path
+from rgflow.store.open import published_stores
+from rgflow.store.publish import open_zarr
+from rgflow.workflow.draw import cell_title
+
+
+def print_summary(results: Path) -> None:
+    """Print the table of all comparisons of a study and the path of its report.
+
+    Raises
+    ------
+    RgflowError
+        If there are no comparisons.
+    """
+    stores = list(published_stores(results / "comparison"))
+    if not stores:
+        raise RgflowError(f"{results}: no comparisons there; run the study first")
+    comparisons = {}
+    for store in stores:
+        stage, labels = parse_path(store.relative_to(results))
+        comparisons[f"{cell_title(labels)} {stage.rsplit('/', 1)[-1]}"] = open_zarr(store).load()
+    print(format_table(summary_table(comparisons)))
+    report = results / "report.html"
+    print(f"\nreport: {report.resolve()}" if report.exists() else f"\nno report yet: {report}")

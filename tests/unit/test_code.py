@@ -1,0 +1,71 @@
+"""Code digests: an edit that can change a result changes them, and nothing else does."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import rgflow
+from rgflow.workflow import code
+from rgflow.workflow.stage import STAGES
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    copy = tmp_path / "rgflow"
+    shutil.copytree(Path(rgflow.__file__).parent, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(code, "_ROOT", copy)
+    forget()
+    yield copy
+    forget()
+
+
+def forget() -> None:
+    code._syntax.cache_clear()
+    code._imports.cache_clear()
+
+
+def digests() -> dict[str, str]:
+    forget()
+    return {name: stage.code for name, stage in STAGES.items()}
+
+
+def test_comments_docstrings_and_layout_change_nothing(package: Path) -> None:
+    before = digests()
+    for file in package.rglob("*.py"):
+        text = file.read_text()
+        assert text.startswith('"""')
+        file.write_text('"""Another docstring."""\n\n# a comment\n' + text.split('"""', 2)[2].replace("\n\n\n", "\n\n\n\n"))
+    assert digests() == before
+
+
+def test_editing_the_vertex_reruns_theory_and_no_ensembles(package: Path) -> None:
+    before = digests()
+    vertex = package / "theory" / "vertex.py"
+    vertex.write_text(vertex.read_text() + "\nEDITED = 1\n")
+    changed = {name for name, digest in digests().items() if digest != before[name]}
+    assert changed == {"theory/initialization"}
+
+
+def test_every_stage_sees_its_own_engine(package: Path) -> None:
+    seen = {
+        "ensemble/block": "sampling/marginal.py",
+        "training/block": "training/mlp.py",
+        "inputs": "data/select.py",
+        "comparison/training": "comparison/statistics.py",
+        "theory/training": "theory/training.py",
+    }
+    for stage, file in seen.items():
+        before = digests()
+        (package / file).write_text((package / file).read_text() + "\nEDITED = 1\n")
+        assert digests()[stage] != before[stage], stage
+
+
+def test_the_workflow_machinery_is_in_no_stage() -> None:
+    for stage in STAGES.values():
+        closure = code.import_closure(stage.module)
+        assert not {"rgflow", "rgflow.cli", "rgflow.workflow.study", "rgflow.workflow.runner", "rgflow.workflow.config"} & closure
+        assert not any(name.startswith(("rgflow.store", "rgflow.figures")) for name in closure), closure

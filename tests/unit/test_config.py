@@ -1,0 +1,88 @@
+"""The configuration: defaults, and one clear line for whatever is wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from rgflow.errors import RgflowError
+from rgflow.workflow import schema
+from rgflow.workflow.config import load_config
+from rgflow.workflow.study import Study
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_schema_file_is_in_step_with_the_models() -> None:
+    stored = Path(schema.__file__).with_name("config.schema.json").read_text()
+    assert stored == schema.schema_text(), "run: make schema"
+
+
+def test_default_study_is_valid() -> None:
+    study = Study(yaml.safe_load((ROOT / "config.yaml").read_text()))
+    assert study.root == "results/digits"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"inputs": {"trian": 3}}, "config: inputs.trian: unknown key; did you mean 'train'?"),
+        ({"enseble": {}}, "config: enseble: unknown key; did you mean 'ensemble'?"),
+        ({"study": "a/b"}, "config: study = 'a/b': String should match pattern"),
+        ({"inputs": {"train": -3}}, "config: inputs.train = -3: Input should be greater than 0"),
+        ({"inputs": {"probes": 99}}, "config: inputs: probes = 99 exceeds train + test = 40"),
+        ({"inputs": {"source": "npz"}}, "config: inputs: path goes with source npz or idx"),
+        ({"networks": {"width": [32, 32]}}, "config: networks: the same value is listed twice"),
+        ({"networks": {"depth": 1}}, "config: networks.depth.0 = 1: Input should be greater than or equal to 2"),
+        ({"networks": {"initialization": [{"C_b": -1, "C_W": 2}]}}, "networks.initialization.0.C_b = -1: Input should be greater"),
+        ({"networks": {"initialization": [{"C_b": 0, "C_W": 0}]}}, "networks.initialization.0.C_W = 0: Input should be greater"),
+        ({"ensemble": {"members": 1500, "block": 1000}}, "members = 1500 is not a multiple of block = 1000"),
+        ({"ensemble": {"members": 1500, "block": 1500}}, "block = 1500 is not a multiple of 1000"),
+        ({"training": {"step_fraction": 1.5}}, "config: training.step_fraction = 1.5: Input should be less than 1"),
+    ],
+)
+def test_wrong_configuration_is_one_clear_line(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(RgflowError) as caught:
+        load_config({"study": "test", **change})
+    assert message in str(caught.value)
+
+
+def test_unknown_activation_names_a_near_miss() -> None:
+    with pytest.raises(RgflowError, match="relu"):
+        Study({"study": "test", "networks": {"activation": "rellu"}})
+
+
+def test_critical_of_an_activation_without_critical_point_stops_early() -> None:
+    with pytest.raises(RgflowError, match="sigmoid has no critical point; give C_b and C_W"):
+        Study({"study": "test", "networks": {"activation": "sigmoid"}})
+
+
+def test_specs_hold_exactly_what_a_stage_consumes() -> None:
+    base = {"study": "test", "ensemble": {"members": 2000, "block": 1000}}
+    labels = {"activation": "tanh", "init": "critical", "depth": "4", "width": "32", "block": "0001"}
+    study = Study(base)
+    grown = Study({**base, "ensemble": {"members": 5000, "block": 1000}})
+    wider = Study({**base, "networks": {"width": [32, 512]}})
+    trained = Study({**base, "training": {"steps": 7}})
+    for stage in ("inputs", "theory/initialization", "ensemble/block"):
+        for other in (grown, wider, trained):
+            assert study.spec(stage, labels) == other.spec(stage, labels)
+    assert study.spec("ensemble/combine", labels) != grown.spec("ensemble/combine", labels)
+    assert study.spec("training/block", labels) != trained.spec("training/block", labels)
+    assert set(grown.ensemble_blocks) > set(study.ensemble_blocks)
+
+
+def test_spec_follows_the_content_of_a_data_file_not_its_date(tmp_path: Path) -> None:
+    file = tmp_path / "x.npz"
+    raw = {"study": "test", "inputs": {"source": "npz", "path": str(file)}}
+    specs = []
+    for content in (b"1", b"1", b"2"):
+        file.write_bytes(content)
+        specs.append(Study(raw).spec("inputs"))
+    assert specs[0] == specs[1] != specs[2]
+    file.unlink()
+    with pytest.raises(RgflowError, match="no such file"):
+        Study(raw).spec("inputs")

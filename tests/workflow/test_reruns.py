@@ -1,0 +1,85 @@
+"""What reruns after which change: exactly what depends on it."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+from .conftest import Project
+
+pytestmark = pytest.mark.xdist_group("workflow")
+
+
+def edit(file: Path, old: str, new: str) -> None:
+    text = file.read_text()
+    assert old in text
+    file.write_text(text.replace(old, new, 1))
+
+
+def test_nothing_to_do_after_a_run(finished: Project) -> None:
+    assert finished.planned() == {}
+
+
+def test_comments_touches_and_reordered_keys_rerun_nothing(study: Project) -> None:
+    vertex = study.folder / "src/rgflow/theory/vertex.py"
+    vertex.write_text(vertex.read_text() + "\n# a remark\n")
+    config = yaml.safe_load((study.folder / "config.yaml").read_text())
+    (study.folder / "config.yaml").write_text(yaml.safe_dump(dict(reversed(config.items()))))
+    later = time.time() + 5
+    for file in (study.folder / "src").rglob("*.py"):
+        os.utime(file, (later, later))
+    for file in (study.folder / "rules").glob("*"):
+        os.utime(file, (later, later))
+    assert study.planned() == {}
+
+
+def test_editing_the_vertex_reruns_theory_and_what_follows_but_no_ensembles(study: Project) -> None:
+    edit(study.folder / "src/rgflow/theory/vertex.py", "from __future__ import annotations\n", "from __future__ import annotations\n\nEDIT = 1\n")
+    planned = study.planned()
+    assert planned["theory_initialization"] == 2
+    assert planned["comparison_initialization"] == 2
+    assert not {"ensemble_block", "ensemble_combine", "training_block", "inputs"} & planned.keys()
+
+
+def test_a_stage_that_runs_again_with_an_equal_result_leaves_the_rest_idle(study: Project) -> None:
+    edit(study.folder / "src/rgflow/theory/vertex.py", "from __future__ import annotations\n", "from __future__ import annotations\n\nEDIT = 1\n")
+    assert study.snakemake("theory").returncode == 0
+    assert study.planned() == {}
+
+
+def test_equal_upstream_results_are_not_computed_from_again_in_one_run(study: Project) -> None:
+    edit(study.folder / "src/rgflow/data/select.py", "from __future__ import annotations\n", "from __future__ import annotations\n\nEDIT = 1\n")
+    before = study.digests()
+    assert study.planned()["ensemble_block"] == 12
+    result = study.snakemake()
+    assert result.returncode == 0, result.stdout + result.stderr
+    logs = [p.read_text() for p in (study.results / "logs" / "ensemble").rglob("block*.log")]
+    assert len(logs) == 12
+    assert all("taken from the memo" in log for log in logs)
+    assert study.digests() == before
+
+
+def test_more_members_only_add_blocks(study: Project) -> None:
+    study.configure(ensemble={"members": 4000})
+    planned = study.planned("ensemble")
+    assert planned == {"ensemble_block": 12, "ensemble_combine": 6, "ensemble": 1}
+
+
+def test_a_new_width_adds_only_its_own_cells(study: Project) -> None:
+    study.configure(networks={"width": [8, 16, 32, 64]})
+    planned = study.planned()
+    expected = {"ensemble_block": 4, "ensemble_combine": 2, "training_block": 4, "training_combine": 2}
+    assert {rule: planned.get(rule) for rule in expected} == expected
+    assert not {"inputs", "theory_initialization", "theory_training"} & planned.keys()
+
+
+def test_a_removed_store_is_made_again(study: Project) -> None:
+    import shutil
+
+    store = study.results / "theory/training/activation~relu/init~critical/depth~2.zarr"
+    shutil.rmtree(store)
+    assert study.planned("theory")["theory_training"] == 1

@@ -1,0 +1,126 @@
+"""Whole runs: bitwise reproducible, safe to kill, and clear about what is wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import rgflow
+from rgflow.store.check import check_results
+
+from .conftest import Project
+
+pytestmark = pytest.mark.xdist_group("workflow")
+
+STAGES = {
+    "inputs",
+    "theory/initialization",
+    "theory/learning_rate",
+    "theory/training",
+    "ensemble",
+    "training",
+    "comparison/initialization",
+    "comparison/training",
+}
+
+
+def test_all_stages_are_there_intact_and_open_as_one_tree(finished: Project) -> None:
+    assert [finding for finding in check_results(finished.results) if finding.problem] == []
+    tree = rgflow.open_results(finished.results)
+    assert STAGES <= {node.path.strip("/") for node in tree.subtree if node.has_data}
+    assert tree["ensemble"]["K"].sizes["width"] == 3
+    assert (finished.results / "report.html").stat().st_size > 100_000
+
+
+def test_second_run_with_two_workers_gives_bitwise_the_same_stores(finished: Project, fresh: Project) -> None:
+    result = fresh.snakemake("comparison", "--set-threads", "ensemble_block=2", "training_block=2")
+    assert result.returncode == 0, result.stdout + result.stderr
+    mine, theirs = fresh.digests(), finished.digests()
+    assert mine == {path: theirs[path] for path in mine}
+    for path in mine:
+        chunks = [p for p in (fresh.results / path).with_suffix(".zarr").rglob("c/**/*") if p.is_file()]
+        for chunk in chunks:
+            assert chunk.read_bytes() == (finished.results / chunk.relative_to(fresh.results)).read_bytes(), chunk
+
+
+def test_killed_job_leaves_no_final_store_and_a_second_run_completes(fresh: Project) -> None:
+    fresh.configure(ensemble={"members": 400_000, "block": 400_000})
+    assert fresh.snakemake("inputs").returncode == 0
+    target = "results/tiny/ensemble/activation~relu/init~critical/depth~3/width~32/block~0000.json"
+    run = subprocess.Popen(
+        [sys.executable, "-m", "snakemake", "--cores", "1", target],
+        cwd=fresh.folder, env=fresh.environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    job = wait_for_job(fresh, run)
+    os.kill(job, signal.SIGKILL)
+    assert run.wait(60) != 0
+    store = (fresh.folder / target).with_suffix(".zarr")
+    assert not store.exists()
+    assert not (fresh.folder / target).exists()
+    fresh.configure()
+    assert fresh.snakemake(target).returncode == 0
+    assert (fresh.folder / target).exists()
+    assert [p for p in store.parent.iterdir() if p.name.endswith(".tmp")] == []
+
+
+def wait_for_job(project: Project, run: subprocess.Popen[bytes]) -> int:
+    """Process id of the running ensemble job of this project."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and run.poll() is None:
+        for process in Path("/proc").glob("[0-9]*"):
+            try:
+                words = (process / "cmdline").read_bytes().split(b"\0")
+                here = (process / "cwd").resolve() == project.folder
+            except OSError:
+                continue
+            if here and b"block" in words and b"--spec" in words:
+                time.sleep(1.0)
+                return int(process.name)
+        time.sleep(0.05)
+    raise AssertionError("the job never started")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"inputs": {"trian": 3}}, "config: inputs.trian: unknown key; did you mean 'train'?"),
+        ({"networks": {"activation": ["sigmoid"]}}, "sigmoid has no critical point"),
+        ({"networks": {"activation": ["rellu"]}}, "did you mean 'relu'?"),
+    ],
+)
+def test_wrong_configuration_stops_before_any_job(fresh: Project, changes: dict[str, dict[str, object]], message: str) -> None:
+    fresh.configure(**changes)
+    result = fresh.snakemake()
+    assert result.returncode != 0
+    assert message in result.stderr
+    assert "Traceback" not in result.stderr
+    assert not (fresh.folder / "results").exists()
+
+
+def test_overflow_stops_the_stage_with_layer_and_variable(fresh: Project) -> None:
+    fresh.configure(networks={"activation": ["relu"], "initialization": [{"C_b": 0.0, "C_W": 1e30}]}, ensemble={"depth": [40]})
+    result = fresh.snakemake("theory")
+    assert result.returncode != 0
+    log = next((fresh.results / "logs/theory/initialization").rglob("*.log")).read_text()
+    assert "rgflow: error:" in log
+    assert "layer" in log
+    assert "Traceback" not in log
+    assert list(fresh.results.rglob("depth~40.zarr")) == []
+
+
+def test_stages_can_be_called_by_hand(finished: Project, tmp_path: Path) -> None:
+    spec = json.loads(provenance(finished.results / "inputs.zarr"))["spec"]
+    command = [sys.executable, "-m", "rgflow", "inputs", "--spec", json.dumps(spec), "--output", str(tmp_path / "inputs.json")]
+    assert finished.call(command).returncode == 0
+    assert (tmp_path / "inputs.json").read_bytes() == (finished.results / "inputs.json").read_bytes()
+
+
+def provenance(store: Path) -> str:
+    return str(json.loads((store / "zarr.json").read_text())["attributes"]["rgflow"])
