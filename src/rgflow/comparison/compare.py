@@ -83,9 +83,11 @@ def compare_training(theory: xr.Dataset, trained: xr.Dataset) -> xr.Dataset:
     ----------
     theory : xr.Dataset
         ``prediction_mean`` (step, sample, output), ``prediction_covariance`` (step, sample_1, sample_2),
-        ``train_loss``, ``test_loss`` (step), with the coordinate ``role`` (sample).
+        ``train_loss``, ``test_loss`` (step), with the coordinate ``role`` (sample), and ``Theta_output`` (sample_1,
+        sample_2), the NTK that stays frozen at infinite width.
     trained : xr.Dataset
-        The same with a dim ``width`` and ``_stderr``; losses are called ``train_loss_mean``, ``test_loss_mean``.
+        The same with a dim ``width`` and ``_stderr``; losses are called ``train_loss_mean``, ``test_loss_mean``, the
+        NTK ``NTK_mean`` (ntk_step, ntk_sample_1, ntk_sample_2).
 
     Returns
     -------
@@ -98,7 +100,17 @@ def compare_training(theory: xr.Dataset, trained: xr.Dataset) -> xr.Dataset:
         As in :func:`compare_initialization`.
     """
     test = np.flatnonzero(theory["role"].values == "test")
-    return _compare(_select_samples(theory, test), _select_samples(trained, test), TRAINING)
+    expected = _select_samples(_with_frozen_ntk(theory, trained), test)
+    return _compare(expected, _select_samples(trained, test), TRAINING)
+
+
+def _with_frozen_ntk(theory: xr.Dataset, trained: xr.Dataset) -> xr.Dataset:
+    """Add theory's ``NTK``, the same at every step, between the samples where the ensembles recorded it."""
+    if "NTK_mean" not in trained:
+        return theory
+    legs = {f"sample_{leg}": trained[f"ntk_sample_{leg}"] for leg in (1, 2)}
+    frozen = theory["Theta_output"].sel(legs).drop_vars(list(legs))
+    return theory.assign(NTK=frozen.expand_dims(ntk_step=trained["ntk_step"]))
 
 
 def _select_samples(dataset: xr.Dataset, positions: np.ndarray) -> xr.Dataset:

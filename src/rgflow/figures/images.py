@@ -1,0 +1,49 @@
+"""Pictures of the inputs, where they are square images."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from rgflow.figures.style import new_figure, styled
+
+_PER_ROW = 12
+
+
+@styled
+def draw(inputs: xr.Dataset) -> Figure:
+    """Draw all inputs as small pictures, train inputs first; probes of the theory at initialization are framed.
+
+    Inputs that are not square images are drawn as one strip of features each.
+
+    Parameters
+    ----------
+    inputs : xr.Dataset
+        ``x`` (sample, feature) and ``probe`` (sample) with the coordinates ``role`` and, for classes, ``label``.
+    """
+    rows = math.ceil(inputs.sizes["sample"] / _PER_ROW)
+    figure = new_figure(height=0.3 + 0.72 * rows)
+    panels = figure.subplots(rows, _PER_ROW, squeeze=False).ravel()
+    for axes, sample in zip(panels, range(inputs.sizes["sample"]), strict=False):
+        one = inputs.isel(sample=sample)
+        draw_image(axes, one["x"].values)
+        label = f" {one['label'].item()}" if "label" in inputs.coords else ""
+        axes.set_title(f"{one['role'].item()}{label}", fontsize=6, pad=2)
+        if one["probe"]:
+            axes.spines[:].set(visible=True, color="#D55E00", linewidth=1.5)
+    for axes in panels[inputs.sizes["sample"] :]:
+        axes.set_axis_off()
+    return figure
+
+
+def draw_image(axes: Axes, x: np.ndarray) -> None:
+    """Show one input, dark where its features are large, without axes."""
+    side = math.isqrt(x.size)
+    picture = x.reshape(side, side) if side**2 == x.size else x[None]
+    axes.imshow(picture, cmap="Greys", interpolation="nearest", aspect="equal" if side**2 == x.size else "auto")
+    axes.set(xticks=[], yticks=[])
+    axes.spines[:].set_visible(False)

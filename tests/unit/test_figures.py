@@ -1,0 +1,189 @@
+"""Every figure draws what its datasets say: data on the lines, labels, the same bytes for the same input."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import pytest
+import xarray as xr
+from matplotlib.figure import Figure
+from synthetic import WIDTHS, ensembles, theory_at_initialization, trained, training_theory
+
+from rgflow.comparison.compare import compare_initialization, compare_training
+from rgflow.comparison.exponents import depth_exponents
+from rgflow.errors import RgflowError
+from rgflow.figures.component import along_layers, tensor_symbol
+from rgflow.figures.final_predictions import spread_test_samples
+from rgflow.figures.gaussianity import excess_kurtosis
+from rgflow.figures.registry import FIGURES
+from rgflow.figures.style import new_figure, save_figure, width_colors
+
+
+def _sources() -> dict[str, dict[str, object]]:
+    theory = theory_at_initialization()
+    cell = {"theory": theory, "ensembles": ensembles(theory).assign(preactivation=_preactivation())}
+    cell["comparison"] = compare_initialization(theory, cell["ensembles"])
+    learning = training_theory()
+    learned = trained(learning)
+    phase = xr.Dataset(
+        {name: (("C_b", "C_W"), np.linspace(0.1, 1.9, 20).reshape(4, 5)) for name in ("chi_perp", "chi_parallel")},
+        coords={"C_b": np.linspace(0, 1, 4), "C_W": np.linspace(0.5, 2.5, 5)},
+    ).assign(K_star=(("C_b", "C_W"), np.where(np.arange(20).reshape(4, 5) > 17, np.inf, 1.0)))
+    study = {
+        "comparisons": {"relu": cell["comparison"], "relu, trained": compare_training(learning, learned)},
+        "exponents": {"relu": depth_exponents(theory, cell["ensembles"])},
+        "phases": {"tanh": phase, "relu": phase},
+        "points": {"tanh": (0.0, 1.0)},
+    }
+    learning_cell = {"theory": learning, "trained": learned, "inputs": _inputs(learning)}
+    return {"initialization": cell, "training": learning_cell, "overview": study, "inputs": learning_cell}
+
+
+def _preactivation() -> xr.DataArray:
+    z = np.random.default_rng(4).standard_normal((3, 300, 6, 2, 2))
+    return xr.DataArray(
+        z,
+        dims=("width", "member", "layer", "neuron", "sample"),
+        coords={"width": list(WIDTHS), "layer": np.arange(1, 7)},
+    )
+
+
+def _inputs(learning: xr.Dataset) -> xr.Dataset:
+    samples = learning.sizes["sample"]
+    x = np.random.default_rng(5).standard_normal((samples, 64))
+    return xr.Dataset(
+        {
+            "x": (("sample", "feature"), x),
+            "y": (("sample", "output"), np.where(np.arange(samples) % 2, 1.0, -1.0)[:, None]),
+            "probe": ("sample", np.arange(samples) < 2),
+        },
+        coords={"role": learning["role"], "label": ("sample", np.arange(samples) % 2)},
+    )
+
+
+@pytest.fixture(scope="module")
+def sources() -> dict[str, dict[str, object]]:
+    return _sources()
+
+
+@pytest.fixture(scope="module")
+def figures(sources: dict[str, dict[str, object]]) -> dict[str, Figure]:
+    return {
+        name: spec.draw(**{key: sources[spec.chapter][key] for key in spec.inputs}) for name, spec in FIGURES.items()
+    }
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_every_figure_can_be_written(name: str, figures: dict[str, Figure], tmp_path: Path) -> None:
+    save_figure(figures[name], tmp_path / "a.png")
+    assert (tmp_path / "a.png").stat().st_size > 5000
+
+
+@pytest.mark.parametrize("suffix", [".png", ".svg", ".pdf"])
+def test_the_same_data_give_the_same_bytes(suffix: str, tmp_path: Path) -> None:
+    for name in ("first", "second"):
+        figure = new_figure(1.0, 2.0)
+        figure.subplots().errorbar([1, 2], [3, 4], [0.1, 0.2], label=r"$\Theta$")
+        save_figure(figure, tmp_path / f"{name}{suffix}")
+    first, second = ((tmp_path / f"{name}{suffix}").read_bytes() for name in ("first", "second"))
+    assert first == second
+
+
+def test_an_unknown_suffix_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RgflowError, match=r"a\.txt: figures are written as \.png, \.svg, \.pdf"):
+        save_figure(new_figure(1.0), tmp_path / "a.txt")
+
+
+def test_depth_shows_theory_as_line_and_every_width_with_its_errors(
+    figures: dict[str, Figure], sources: dict[str, dict[str, object]]
+) -> None:
+    theory, data = sources["initialization"]["theory"], sources["initialization"]["ensembles"]
+    kernel = figures["depth"].axes[0]
+    np.testing.assert_allclose(kernel.lines[0].get_ydata(orig=False), theory["K"][:, 0, 0])
+    assert len(kernel.containers) == len(WIDTHS)
+    for container, n in zip(kernel.containers, WIDTHS, strict=True):
+        np.testing.assert_allclose(container.lines[0].get_ydata(orig=False), data["K"].sel(width=n)[:, 0, 0])
+        bars = np.array([segment[:, 1] for segment in container.lines[2][0].get_segments()])
+        np.testing.assert_allclose(np.ptp(bars, axis=1), 2 * data["K_stderr"].sel(width=n)[:, 0, 0], atol=1e-12)
+
+
+def test_extrapolation_curve_passes_through_the_reported_intercept(
+    figures: dict[str, Figure], sources: dict[str, dict[str, object]]
+) -> None:
+    comparison = sources["initialization"]["comparison"]
+    point = along_layers(comparison, "K", (0, 0)).isel(component=-1)
+    curve = next(line for line in figures["extrapolation"].axes[0].lines if len(line.get_xdata()) == 60)
+    assert curve.get_ydata(orig=False)[0] == pytest.approx(float(point["intercept"] / point["theory"]), rel=1e-9)
+
+
+def test_loss_curves_hold_theory_and_ensemble_means(
+    figures: dict[str, Figure], sources: dict[str, dict[str, object]]
+) -> None:
+    cell = sources["training"]
+    losses = figures["training_curves"].axes[1]
+    np.testing.assert_allclose(losses.lines[0].get_ydata(orig=False), cell["theory"]["test_loss"])
+    np.testing.assert_allclose(
+        losses.containers[-1].lines[0].get_ydata(orig=False), cell["trained"]["test_loss_mean"].sel(width=WIDTHS[-1])
+    )
+
+
+def test_histograms_hold_every_member(figures: dict[str, Figure]) -> None:
+    panels = [axes for axes in figures["final_predictions"].axes if axes.patches]
+    assert len(panels) == 3 * len(WIDTHS)
+    areas = [sum(bar.get_height() * bar.get_width() for bar in axes.patches) for axes in panels]
+    np.testing.assert_allclose(areas, 1.0, rtol=1e-9)
+
+
+def test_shown_test_samples_span_the_predictions() -> None:
+    theory = training_theory(samples=12)
+    chosen = spread_test_samples(theory, 4)
+    final = theory["prediction_mean"].isel(step=-1, output=0).values
+    assert (chosen >= 6).all()
+    assert len(set(chosen)) == 4
+    assert final[chosen[0]] == final[6:].min()
+    assert final[chosen[-1]] == final[6:].max()
+
+
+def test_overview_counts_every_component(figures: dict[str, Figure], sources: dict[str, dict[str, object]]) -> None:
+    total = sum(comparison.sizes["component"] for comparison in sources["overview"]["comparisons"].values())
+    strips, histogram, _ = figures["z_overview"].axes
+    drawn = sum(len(line.get_xdata()) for line in strips.lines if line.get_marker() in (".", "o"))
+    assert drawn == total
+    assert f"{total} components" in histogram.get_legend_handles_labels()[1]
+
+
+def test_excess_kurtosis_of_a_normal_mixture() -> None:
+    rng = np.random.default_rng(6)
+    scale = np.where(rng.random(400_000) < 0.5, 1.0, np.sqrt(2.0))
+    value, stderr = excess_kurtosis(scale * rng.standard_normal(scale.size))
+    assert abs(value - 1 / 3) < 4 * stderr  # 3 E s^4 / (E s^2)^2 - 3 = 3 * 2.5 / 2.25 - 3
+    assert 0.005 < stderr < 0.03
+
+
+def test_wider_networks_are_darker() -> None:
+    luminance = [sum(matplotlib.colors.to_rgb(color)) for color in width_colors((256, 16, 64)).values()]
+    assert luminance == sorted(luminance, reverse=True)
+    assert list(width_colors((256, 16, 64))) == [16, 64, 256]
+
+
+def test_drawing_leaves_the_settings_of_the_user_alone(sources: dict[str, dict[str, object]]) -> None:
+    matplotlib.rcParams["lines.linewidth"] = 7.0
+    before = {
+        name: value for name, value in matplotlib.rcParams.items() if name != "backend"
+    }  # resolved when first read
+    comparison = sources["initialization"]["comparison"]
+    FIGURES["extrapolation"].draw(comparison=comparison)
+    assert {name: matplotlib.rcParams[name] for name in before} == before
+    assert FIGURES["extrapolation"].draw(comparison=comparison).axes[0].lines[0].get_linewidth() < 7.0
+
+
+def test_a_component_that_is_not_there_is_named(sources: dict[str, dict[str, object]]) -> None:
+    with pytest.raises(RgflowError, match=r"no component \(0, 9\) of K"):
+        along_layers(sources["initialization"]["comparison"], "K", (0, 9))
+
+
+def test_symbols_carry_the_index_structure() -> None:
+    assert tensor_symbol("V", (0, 0, 1, 1)) == "$V_{(00)(11)}$"
+    assert tensor_symbol("Theta", (0, 1)) == r"$\Theta_{01}$"
