@@ -22,7 +22,7 @@ Array = NDArray[np.float64]
 
 SCALE_INVARIANT, VANISHING, HALF_STABLE, NONE = "scale-invariant", "K*=0", "half-stable", "none"
 
-_SCAN = np.geomspace(1e-3, 1e4, 43)  # kernels searched for K* > 0, 6 per decade
+_SCAN = np.geomspace(1e-4, 1e3, 43)  # kernels searched for K* > 0, in units of the squared scale of sigma; 6 per decade
 _RISE = np.geomspace(1e-8, 1e4, 49)  # kernels that decide whether K* = 0 is stable
 _RESOLVED = 1e-11  # relative size below which a difference of two Gaussian means is rounding
 
@@ -95,10 +95,11 @@ def critical(activation: str | Activation) -> Criticality:
 
 
 def half_stable_points(activation: str | Activation) -> tuple[Criticality, ...]:
-    """All critical points with 1e-3 <= K* <= 1e4 and C_b >= 0, by increasing K*.
+    """All critical points with K* > 0 and C_b >= 0, by increasing K*.
 
     They solve <sigma sigma''>_{K*} = 0, with C_W = 1/<sigma'^2>_{K*} and C_b = K* - C_W <sigma^2>_{K*}. Empty for
-    scale-invariant activations, where <sigma sigma''> vanishes for every K, and where sigma jumps.
+    scale-invariant activations, where <sigma sigma''> vanishes for every K, and where sigma jumps. Searched are kernels
+    from 1e-4 to 1e3 times the square of the length over which sigma varies (its `quadrature_radius`, or 1 if infinite).
     """
     sigma = find_activation(activation)
     if discontinuity(sigma) is not None:
@@ -119,6 +120,12 @@ def mean_squared_slope(sigma: Activation) -> float:
     """A_2 = (sigma'(0-)^2 + sigma'(0+)^2) / 2, so that <sigma^2>_K = A_2 K for a small kernel if sigma(0) = 0."""
     below, above = origin_sides(sigma, 1)
     return (below**2 + above**2) / 2
+
+
+def quartic_ratio(sigma: Activation) -> float:
+    """r = A_4/A_2^2 from the slopes at 0, A_4 = (sigma'(0-)^4 + sigma'(0+)^4) / 2: 1 if they are equal, 2 for relu."""
+    below, above = origin_sides(sigma, 1)
+    return (below**4 + above**4) / 2 / mean_squared_slope(sigma) ** 2
 
 
 def _obstacle_at_zero(sigma: Activation) -> str | None:
@@ -171,9 +178,11 @@ def _obstacle_above_zero(sigma: Activation) -> str:
 
 def _resolved_curvature(sigma: Activation) -> tuple[Array, Array]:
     """The scanned kernels where the sign of <sigma sigma''>_K is beyond rounding, and its values there."""
-    values = np.array([_curvature(sigma, K) for K in _SCAN])
-    resolved = np.abs(values) > _RESOLVED * np.array([float(mean_square(sigma, 1, K)) for K in _SCAN])
-    return _SCAN[resolved], values[resolved]
+    length = sigma.quadrature_radius if math.isfinite(sigma.quadrature_radius) else 1.0
+    scan = length**2 * _SCAN
+    values = np.array([_curvature(sigma, K) for K in scan])
+    resolved = np.abs(values) > _RESOLVED * np.array([float(mean_square(sigma, 1, K)) for K in scan])
+    return scan[resolved], values[resolved]
 
 
 def _curvature(sigma: Activation, K: float) -> float:

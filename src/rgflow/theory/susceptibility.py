@@ -57,11 +57,11 @@ def h(sigma: str | Activation, C_W: ArrayLike, K: ArrayLike) -> Array:
 
 
 def correlation_depth(chi: ArrayLike) -> Array:
-    """Depth xi = -1 / ln(chi) over which a perturbation decays as e^(-l/xi).
+    """Depth xi = -1 / ln|chi| over which a perturbation decays as e^(-l/xi).
 
-    Negative where the perturbation grows, infinite at chi = 1, and 0 at chi = 0.
+    Negative where the perturbation grows, infinite at |chi| = 1, and 0 at chi = 0.
     """
-    chi = np.asarray(chi, dtype=np.float64)
+    chi = np.abs(np.asarray(chi, dtype=np.float64))
     with np.errstate(divide="ignore"):
         return np.asarray(-1.0 / np.log(chi) + 0.0)  # + 0.0: no negative zero
 
@@ -87,10 +87,12 @@ def mean_square(sigma: str | Activation, order: int, K: ArrayLike, derivative: i
     Raises
     ------
     RgflowError
-        Negative `K`, or a K-derivative at K = 0 of a sigma with a kink at 0.
+        Negative or infinite `K`, or a K-derivative at K = 0 of a sigma with a kink at 0.
     """
     sigma = activation(sigma)
     variance = np.asarray(K, dtype=np.float64)
+    if not np.all(np.isfinite(variance) & (variance >= 0.0)):
+        raise RgflowError(f"K = {K!r}: a kernel must be finite and not negative")
     if derivative and 0.0 in sigma.kinks and not np.all(variance > 0.0):
         raise RgflowError(f"K = 0: activation {sigma.label} has a kink at 0, so K-derivatives need K > 0")
     if order and discontinuity(sigma, order - 1) is not None:
