@@ -1,7 +1,7 @@
 """The derivative towers of the registered activations.
 
 Each function returns the list [sigma(z), sigma'(z), ..., sigma^(order)(z)] elementwise, for a numpy array or a torch
-tensor z. Derivatives of a kinked function are the regular part, at the kink itself that of the side below.
+tensor z. Derivatives of a kinked function are the regular part, at the kink itself that of one of its sides.
 Formulas are arranged to neither overflow nor cancel at large |z|.
 """
 
@@ -89,12 +89,10 @@ def cos(z: Array, order: int) -> list[Array]:
 
 def snake(z: Array, order: int, frequency: float) -> list[Array]:
     """z + sin^2(frequency z)/frequency, the periodic activation with a linear trend."""
-    oscillation = rescale(cos, z, order, 2 * frequency)
-    tower = [-part / (2 * frequency) for part in oscillation]
-    tower[0] = tower[0] + z + 1 / (2 * frequency)
-    if order:
-        tower[1] = tower[1] + 1
-    return tower
+    s = namespace(z).sin(frequency * z)
+    oscillation = [part / (2 * frequency) for part in rescale(cos, z, order, 2 * frequency)[1:]]
+    trend = power_tower(z, 1, order)
+    return [z + s * s / frequency, *(t - part for t, part in zip(trend[1:], oscillation, strict=True))]
 
 
 @cache

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import inspect
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import Any
@@ -27,7 +27,7 @@ class Activation:
     Attributes
     ----------
     kinks
-        Points where sigma is not analytic; derivatives there are those of the side below.
+        Points where sigma is not analytic; the derivatives at such a point are those of one of its sides.
     slopes
         (a_minus, a_plus) if sigma(z) = a_plus z for z > 0 and a_minus z for z < 0, else None.
     analytic_radius
@@ -79,6 +79,12 @@ class Activation:
         value, slope = self.tower(_as_array(z), 1)
         return value, slope
 
+    def sides(self, kink: float, order: int) -> tuple[list[float], list[float]]:
+        """The tower of derivatives just below and just above a kink."""
+        neighbours = (np.nextafter(kink, -math.inf), np.nextafter(kink, math.inf))
+        below, above = ([float(part) for part in self.derivatives(z, order)] for z in neighbours)
+        return below, above
+
     @cached_property
     def taylor(self) -> tuple[float, ...] | None:
         """sigma^(p)(0) for p = 0..5, or None if sigma is not smooth at 0."""
@@ -88,6 +94,12 @@ class Activation:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild, (self.name, self.items)
+
+
+def first_jump(below: Sequence[float], above: Sequence[float]) -> float:
+    """Lowest derivative order that is discontinuous at a kink, given its two sides; inf if none of those given."""
+    jumps = (p for p, (b, a) in enumerate(zip(below, above, strict=True)) if not math.isclose(a, b, abs_tol=1e-14))
+    return next(jumps, math.inf)
 
 
 def _as_array(z: Array) -> Array:
@@ -129,7 +141,7 @@ def _elu(alpha: float = 1.0) -> dict[str, Any]:
 
 def _snake(frequency: float = 1.0) -> dict[str, Any]:
     _require_positive("snake", "frequency", frequency)
-    return _entire(partial(formulas.snake, frequency=frequency), 5 / frequency)
+    return _entire(partial(formulas.snake, frequency=frequency), 2 / frequency)
 
 
 def _require_positive(name: str, key: str, value: float) -> None:
@@ -144,13 +156,13 @@ _BUILDERS: Mapping[str, Callable[..., dict[str, Any]]] = {
     "relu": lambda: _kinked(formulas.relu, 0.0, slopes=(0.0, 1.0)),
     "leaky_relu": _leaky_relu,
     "tanh": lambda: _analytic(formulas.tanh, math.pi / 2, fast=formulas.tanh_fast),
-    "sin": lambda: _entire(formulas.sin, 10.0),
-    "cos": lambda: _entire(formulas.cos, 10.0),
+    "sin": lambda: _entire(formulas.sin, 4.0),
+    "cos": lambda: _entire(formulas.cos, 4.0),
     "sigmoid": lambda: _analytic(formulas.sigmoid, math.pi),
     "softplus": lambda: _analytic(formulas.softplus, math.pi),
     "swish": _swish,
-    "gelu": lambda: _entire(formulas.gelu, 3.2, fast=formulas.gelu_fast),
-    "erf": lambda: _entire(formulas.erf, 2.3),
+    "gelu": lambda: _entire(formulas.gelu, 2.6, fast=formulas.gelu_fast),
+    "erf": lambda: _entire(formulas.erf, 1.85),
     "monomial": _monomial,
     "elu": _elu,
     "selu": lambda: _kinked(formulas.selu, 0.0),

@@ -1,1 +1,1 @@
-"""Expectations of activations under Gaussian distributions, Wick contractions and cumulants."""
+"""Gaussian expectations of activations, Wick contractions, cumulants and Hermite tools."""

@@ -1,0 +1,134 @@
+"""All Gaussian averages that the recursion of one layer needs."""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import cast
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from rgflow.activations.registry import Activation
+from rgflow.errors import RgflowError
+from rgflow.gaussian.moments import MAX_FACTORS, Array, Moments, product_index, subsets
+
+_SAME = 1e-14  # relative variance of z_a - z_b below which two inputs are one
+
+
+class Expectations:
+    """Gaussian averages over N inputs with covariance K, singular K (repeated and parallel inputs) included.
+
+    Parameters
+    ----------
+    activation
+        The activation sigma; one with kinks is integrated exactly from kink to kink.
+    K
+        Covariance (N, N), symmetric and positive semidefinite.
+    rtol
+        Relative error allowed in every average, relative to the root mean squares of its factors.
+
+    Raises
+    ------
+    RgflowError
+        K is not a covariance, or an average does not reach `rtol`.
+    """
+
+    def __init__(self, activation: Activation, K: ArrayLike, rtol: float = 1e-10) -> None:
+        covariance = _checked_covariance(K)
+        self._distinct, self._position = _distinct_inputs(covariance)
+        self._moments = _engine(activation, covariance[np.ix_(self._distinct, self._distinct)], rtol)
+        self._quartics: dict[tuple[int, ...], Array] = {}
+
+    @property
+    def error(self) -> float:
+        """Largest estimated relative error of anything evaluated so far."""
+        return self._moments.error
+
+    def pair(self, p: int, q: int | None = None) -> Array:
+        """<sigma^(p)_a sigma^(q)_b>_K: (N, N); q defaults to p."""
+        return self._expand(self._moments.pair(p, p if q is None else q), 2)
+
+    def jacobian(self, p: int) -> Array:
+        """Derivatives of <sigma^(p)_a sigma^(p)_b> in (K_aa, K_ab, K_bb): (N, N, 3).
+
+        K_ab is one (symmetric) variable. For a = b only slot 0 is used: the total derivative in K_aa.
+        """
+        slots = self._expand(self._moments.gradient(p), 2)
+        total = np.einsum("aak->a", slots)
+        diagonal = np.arange(len(slots))
+        slots[diagonal, diagonal] = 0.0
+        slots[diagonal, diagonal, 0] = total
+        return slots
+
+    def hessian(self, p: int) -> Array:
+        """Second derivatives in the variables of `jacobian`: (N, N, 3, 3); for a = b only [0, 0] is used."""
+        slots = self._expand(self._moments.hessian(p), 2)
+        total = np.einsum("aakm->a", slots)
+        diagonal = np.arange(len(slots))
+        slots[diagonal, diagonal] = 0.0
+        slots[diagonal, diagonal, 0, 0] = total
+        return slots
+
+    def quartic(self, orders: tuple[int, int, int, int]) -> Array:
+        """<s_a s_b s_c s_d> with s_a = sigma^(orders[0])(z_a) and so on, each order 0 or 1: (N, N, N, N)."""
+        if len(orders) != MAX_FACTORS or not set(orders) <= {0, 1}:
+            raise RgflowError(f"quartic: orders = {orders}; allowed: four derivative orders, each 0 or 1")
+        if not self._quartics:
+            self._quartics = self._all_quartics()
+        arranged = tuple(sorted(orders))
+        axes = np.argsort(np.argsort(orders, kind="stable"))
+        return self._expand(self._quartics[arranged].transpose(tuple(axes)), 4)
+
+    def _all_quartics(self) -> dict[tuple[int, ...], Array]:
+        """Quartic moments of the distinct inputs with 0 to 4 derivatives, derivatives last."""
+        n = len(self._distinct)
+        patterns = [(0,) * (MAX_FACTORS - primes) + (1,) * primes for primes in range(MAX_FACTORS + 1)]
+        quartics = {orders: np.empty((n,) * MAX_FACTORS) for orders in patterns}
+        for d in range(1, min(n, MAX_FACTORS) + 1):
+            chosen, means = subsets(n, d), self._moments.products(d)
+            for slots in product(range(d), repeat=MAX_FACTORS):
+                if len(set(slots)) == d:
+                    for orders, quartic in quartics.items():
+                        quartic[tuple(chosen.T[list(slots)])] = means[:, *_product_indices(slots, orders, d)]
+        return quartics
+
+    def _expand(self, distinct: Array, legs: int) -> Array:
+        """From distinct to all inputs, on the first `legs` axes."""
+        return distinct[np.ix_(*[self._position] * legs)]
+
+
+def _product_indices(slots: tuple[int, ...], orders: tuple[int, ...], d: int) -> tuple[int, ...]:
+    """Which product of sigma and sigma' each of d inputs takes if factor k belongs to input slots[k]."""
+    taken = [[order for slot, order in zip(slots, orders, strict=True) if slot == k] for k in range(d)]
+    return tuple(product_index(len(own), sum(own)) for own in taken)
+
+
+def _engine(activation: Activation, K: Array, rtol: float) -> Moments:
+    from rgflow.gaussian.smooth import SmoothMoments
+
+    if activation.kinks:
+        raise RgflowError(f"Expectations of {activation.label}: kinks are not supported")
+    return SmoothMoments(activation, K, rtol)
+
+
+def _checked_covariance(K: ArrayLike) -> Array:
+    covariance = np.asarray(K, dtype=np.float64)
+    if covariance.ndim != 2 or covariance.shape[0] != covariance.shape[1] or not covariance.size:
+        raise RgflowError(f"Expectations: K has shape {covariance.shape}; allowed: (N, N)")
+    if not np.all(np.isfinite(covariance)):
+        raise RgflowError("Expectations: K has non-finite entries")
+    scale = max(float(np.abs(covariance).max()), np.finfo(float).tiny)
+    if not np.allclose(covariance, covariance.T, rtol=0, atol=1e-10 * scale):
+        raise RgflowError("Expectations: K is not symmetric")
+    if (lowest := float(np.linalg.eigvalsh(covariance)[0])) < -1e-8 * scale:
+        raise RgflowError(f"Expectations: K has the negative eigenvalue {lowest:.3g}; allowed: positive semidefinite")
+    return (covariance + covariance.T) / 2
+
+
+def _distinct_inputs(K: Array) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Representatives of the inputs that differ, and for every input the position of its representative."""
+    variance = K.diagonal()
+    same = variance[:, None] + variance - 2 * K <= _SAME * (variance[:, None] + variance)
+    representative = np.argmax(same, axis=1)
+    distinct, position = np.unique(representative, return_inverse=True)
+    return cast("NDArray[np.intp]", distinct), cast("NDArray[np.intp]", position)

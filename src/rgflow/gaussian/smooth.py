@@ -1,0 +1,107 @@
+"""Moments of an analytic activation, with the resolution raised until an independent set of nodes agrees."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import cached_property, partial, reduce
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rgflow.activations.registry import Activation
+from rgflow.errors import RgflowError
+from rgflow.gaussian.moments import Array, powers, product_values, subsets
+from rgflow.gaussian.nested import Family, Rule, product_means, square_means
+from rgflow.gaussian.price import price_gradient, price_hessian
+
+_SAFETY_NATS = 5.0
+_REFINEMENTS = (1.0, 1.4, 2.0, 2.8)
+_CHECKED_SUBSETS = 4
+
+
+class SmoothMoments:
+    """`Moments` by nested quadrature; needs an activation without kinks."""
+
+    def __init__(self, activation: Activation, K: Array, rtol: float) -> None:
+        self.error = 0.0
+        self._activation, self._K, self._rtol = activation, K, rtol
+        self._table = np.zeros((0, 0, len(K), len(K)))
+
+    def pair(self, p: int, q: int) -> Array:
+        if max(p, q) >= len(self._table):
+            self._table = self._converged(partial(self._pair_table, max(p, q)), _pair_scales)[0]
+        return np.asarray(self._table[p, q])
+
+    def gradient(self, p: int) -> Array:
+        return price_gradient(self.pair, p)
+
+    def hessian(self, p: int) -> Array:
+        self.pair(p + 4, p)  # the highest order first: one table serves all
+        return price_hessian(self.pair, p)
+
+    def products(self, d: int) -> Array:
+        chosen = subsets(len(self._K), d)
+        checked = chosen[:: max(1, len(chosen) // _CHECKED_SUBSETS)]
+        scales = np.array([self._product_scales(subset) for subset in checked])
+        found, rule = self._converged(partial(self._product_means, checked), lambda _: scales)
+        return found if len(checked) == len(chosen) else self._product_means(chosen, rule)
+
+    def _pair_table(self, order: int, rule: Rule) -> Array:
+        """<sigma^(p)_a sigma^(q)_b> for all p, q <= order: (p, q, a, b)."""
+        n = len(self._K)
+        table = np.empty((order + 1, order + 1, n, n))
+        for a in range(n):
+            table[:, :, a, a] = square_means(self._tower(order), self._K[a, a], rule)
+        for a, b in subsets(n, 2):
+            means = product_means([self._tower(order)] * 2, self._K[np.ix_((a, b), (a, b))], rule)
+            table[:, :, a, b], table[:, :, b, a] = means, means.T
+        return table
+
+    def _tower(self, order: int) -> Family:
+        return lambda z: np.array(self._activation.derivatives(z, order))
+
+    def _product_means(self, chosen: NDArray[np.intp], rule: Rule) -> Array:
+        d = chosen.shape[1]
+        families = [partial(product_values, self._activation, d=d)] * d
+        return np.array([product_means(families, self._K[np.ix_(subset, subset)], rule) for subset in chosen])
+
+    @cached_property
+    def _fourth_roots(self) -> Array:
+        """<sigma^4>^(1/4) and <sigma'^4>^(1/4) of every input: (input, 2)."""
+        rule = self._rule(_REFINEMENTS[-1])
+        means = [square_means(lambda z: self._tower(1)(z) ** 2, variance, rule) for variance in self._K.diagonal()]
+        return np.array([mean.diagonal() ** 0.25 for mean in means])
+
+    def _product_scales(self, subset: NDArray[np.intp]) -> Array:
+        """Upper bounds of all products by Hoelder's inequality: the scale of a relative error."""
+        roots = self._fourth_roots[subset]
+        scales = [np.array([s**i * t**j for i, j in powers(len(subset))]) for s, t in roots]
+        return reduce(np.multiply.outer, scales)
+
+    def _rule(self, factor: float) -> Rule:
+        return Rule(factor * (_SAFETY_NATS - math.log(self._rtol)), self._activation.quadrature_radius)
+
+    def _converged(self, evaluate: Callable[[Rule], Array], scales: Callable[[Array], Array]) -> tuple[Array, Rule]:
+        """The result and rule of the first refinement that agrees with shifted, denser nodes to the tolerance."""
+        for factor in _REFINEMENTS:
+            rule = self._rule(factor)
+            found, control = evaluate(rule), evaluate(rule.refined(1.15, 0.5))
+            error = _relative_error(found, control, scales(control))
+            if error <= self._rtol:
+                self.error = max(self.error, error)
+                return found, rule
+        what = f"Gaussian means of {self._activation.label} at max K = {self._K.max():.3g}"
+        raise RgflowError(f"{what}: estimated error {error:.1e} exceeds rtol = {self._rtol:.1e}")
+
+
+def _pair_scales(table: Array) -> Array:
+    sizes = np.sqrt(np.einsum("ppaa->pa", table))
+    return np.einsum("pa,qb->pqab", sizes, sizes)
+
+
+def _relative_error(found: Array, control: Array, scales: Array) -> float:
+    difference = np.abs(found - control)
+    if not np.all(np.isfinite(difference)):
+        return math.inf
+    return float(np.max(difference / np.where(scales > 0, scales, 1.0), initial=0.0))
