@@ -22,8 +22,9 @@ from rgflow.figures.style import new_figure, save_figure, width_colors
 
 
 def _sources() -> dict[str, dict[str, object]]:
-    theory = theory_at_initialization()
-    cell = {"theory": theory, "ensembles": ensembles(theory).assign(preactivation=_preactivation())}
+    everything = theory_at_initialization()
+    theory = everything[["K", "G1", "Theta", "Theta1", "V"]]
+    cell = {"theory": theory, "ensembles": ensembles(everything).assign(preactivation=_preactivation())}
     cell["comparison"] = compare_initialization(theory, cell["ensembles"])
     learning = training_theory()
     learned = trained(learning)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -34,33 +33,36 @@ def draw(exponents: Mapping[str, xr.Dataset]) -> Figure:
     rows = [(label, one.sel(ratio=ratio)) for label, one in exponents.items() for ratio in one["ratio"].values]
     widths = rows[0][1]["width"].values
     figure = new_figure(height=0.9 + 0.24 * len(rows))
-    axes = figure.subplots()
+    axes, table = figure.subplots(1, 2, sharey=True, width_ratios=(1.2, 0.25 * (1 + len(widths))))
     axes.axvline(1, color="0.6", ls=":", lw=0.8)
     for y, (_, row) in enumerate(rows):
-        _draw_row(axes, y, row, widths)
+        _draw_row(axes, y, row)
+        _write_row(table, y, row)
     axes.set_yticks(range(len(rows)), [f"{label}  {_SYMBOLS[row['ratio'].item()]}" for label, row in rows])
     axes.set(xlabel=r"exponent in $\ell-1$", ylim=(len(rows) - 0.4, -1.2))
-    _draw_header(axes, widths)
+    table.set_axis_off()
+    table.set_xlim(0, 1 + len(widths))
+    _write(table, 0, -0.9, "theory", THEORY)
+    for column, (n, color) in enumerate(width_colors(widths).items(), start=1):
+        _write(table, column, -0.9, f"$n={n}$", color)
     return figure
 
 
-def _draw_row(axes: Axes, y: int, row: xr.Dataset, widths: np.ndarray) -> None:
+def _draw_row(axes: Axes, y: int, row: xr.Dataset) -> None:
     theory = float(row["exponent_theory"].isel(width=-1))
     axes.plot([theory, theory], [y - 0.35, y + 0.35], color=THEORY, lw=1.4)
-    for column, (n, color) in enumerate(width_colors(widths).items()):
-        value, stderr = (float(row[name].sel(width=n)) for name in ("exponent", "exponent_stderr"))
-        axes.errorbar(value, y + 0.16 * (column - (len(widths) - 1) / 2), xerr=stderr, fmt="o", color=color)
-        _cell(axes, 1.16 + 0.14 * column, y, with_error(value, stderr))
-    _cell(axes, 1.02, y, f"{theory:.3f}")
+    offsets = np.linspace(-0.2, 0.2, row.sizes["width"])
+    for offset, (n, color) in zip(offsets, width_colors(row["width"].values).items(), strict=True):
+        one = row.sel(width=n)
+        axes.errorbar(one["exponent"], y + offset, xerr=one["exponent_stderr"], fmt="o", color=color)
 
 
-def _draw_header(axes: Axes, widths: np.ndarray) -> None:
-    _cell(axes, 1.02, -0.9, "theory", weight="bold")
-    for column, (n, color) in enumerate(width_colors(widths).items()):
-        _cell(axes, 1.16 + 0.14 * column, -0.9, f"$n={n}$", weight="bold", color=color)
+def _write_row(table: Axes, y: int, row: xr.Dataset) -> None:
+    _write(table, 0, y, f"{float(row['exponent_theory'].isel(width=-1)):.3f}", THEORY)
+    for column, n in enumerate(row["width"].values, start=1):
+        one = row.sel(width=n)
+        _write(table, column, y, with_error(float(one["exponent"]), float(one["exponent_stderr"])), THEORY)
 
 
-def _cell(axes: Axes, x: float, y: float, text: str, **font: Any) -> None:
-    axes.annotate(
-        text, (x, y), xycoords=("axes fraction", "data"), va="center", fontsize=7, annotation_clip=False, **font
-    )
+def _write(table: Axes, column: int, y: float, text: str, color: str) -> None:
+    table.text(column, y, text, va="center", fontsize=7, color=color)

@@ -49,7 +49,10 @@ def _draw_density(axes: Axes, z: xr.DataArray) -> None:
         axes.hist(values / values.std(), edges.tolist(), density=True, histtype="step", color=color, label=f"$n={n}$")
     fine = np.linspace(-_REACH, _REACH, 200)
     axes.plot(fine, np.exp(-(fine**2) / 2) / np.sqrt(2 * np.pi), color=THEORY, lw=0.8, label="Gaussian")
-    axes.set(yscale="log", xlabel=r"$z/\sqrt{\mathrm{E}\,z^2}$", ylabel="density", xlim=(-_REACH, _REACH))
+    lowest = 0.5 / (z.sizes["draw"] * (edges[1] - edges[0]))  # half a draw in one bin
+    axes.set(
+        yscale="log", ylim=(lowest, 1), xlabel=r"$z/\sqrt{\mathrm{E}\,z^2}$", ylabel="density", xlim=(-_REACH, _REACH)
+    )
     axes.set_title(rf"layer $\ell={int(z['layer'])}$")
     axes.legend(loc="lower center")
 

@@ -9,7 +9,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from rgflow.figures.style import new_figure, styled
+from rgflow.figures.style import FULL_WIDTH, new_figure, styled
 
 _PER_ROW = 12
 
@@ -25,9 +25,10 @@ def draw(inputs: xr.Dataset) -> Figure:
     inputs : xr.Dataset
         ``x`` (sample, feature) and ``probe`` (sample) with the coordinates ``role`` and, for classes, ``label``.
     """
-    rows = math.ceil(inputs.sizes["sample"] / _PER_ROW)
-    figure = new_figure(height=0.3 + 0.72 * rows)
-    panels = figure.subplots(rows, _PER_ROW, squeeze=False).ravel()
+    columns = min(_PER_ROW, inputs.sizes["sample"])
+    rows = math.ceil(inputs.sizes["sample"] / columns)
+    figure = new_figure(height=0.1 + 0.72 * rows, width=FULL_WIDTH * columns / _PER_ROW)
+    panels = figure.subplots(rows, columns, squeeze=False).ravel()
     for axes, sample in zip(panels, range(inputs.sizes["sample"]), strict=False):
         one = inputs.isel(sample=sample)
         draw_image(axes, one["x"].values)
