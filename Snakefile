@@ -25,6 +25,6 @@ include: "rules/report.smk"
 
 rule all:
     default_target: True
-    localrule: True
     input:
         rules.report.output,
+    localrule: True

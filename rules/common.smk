@@ -2,10 +2,12 @@
 #
 # Every stage writes one Zarr store and its manifest. Rules take the manifest as input and the store as ancient(): a stage
 # that ran again with an equal result leaves what follows idle. Two params decide what reruns: `spec`, exactly the keys of the
-# configuration that the stage consumes, and `code`, the digest of the code behind it. the command line does the rest.
-import os
+# configuration that the stage consumes, and `code`, the digest of the code behind it.
 import sys
 from functools import partial
+from shlex import quote
+
+from snakemake.settings.types import DeploymentMethod
 
 from rgflow.workflow.draw import figure_code
 from rgflow.workflow.study import CELL, WIDE_CELL, load_study
@@ -16,8 +18,11 @@ ROOT = study.root
 LOGS = f"{ROOT}/logs"
 BENCHMARKS = f"{ROOT}/benchmarks"
 
-# The package of this very interpreter serves the jobs, unless an activated (conda) environment brings its own.
-shell.prefix(f'set -euo pipefail; export PATH="$PATH:{os.path.dirname(sys.executable)}"; ')
+# Jobs run in the environment of this very interpreter, or with --sdm conda in one made from ENVIRONMENT.
+ENVIRONMENT = "../envs/rgflow.yaml"
+CONDA = DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method
+PYTHON = "python" if CONDA else quote(sys.executable)
+shell.prefix(f'set -euo pipefail; rgflow() {{{{ {PYTHON} -m rgflow "$@"; }}}}; ')
 
 
 wildcard_constraints:

@@ -12,13 +12,15 @@ rule comparison_initialization:
     output:
         manifest=f"{ROOT}/comparison/initialization/{CELL}.json",
         store=directory(f"{ROOT}/comparison/initialization/{CELL}.zarr"),
-    params:
-        spec=study.spec("comparison/initialization"),
-        code=study.code("comparison/initialization"),
     log:
         f"{LOGS}/comparison/initialization/{CELL}.log",
     benchmark:
         f"{BENCHMARKS}/comparison/initialization/{CELL}.tsv"
+    conda:
+        ENVIRONMENT
+    params:
+        spec=study.spec("comparison/initialization"),
+        code=study.code("comparison/initialization"),
     message:
         "Comparison at initialization: {wildcards.activation}, {wildcards.init}, depth {wildcards.depth}"
     shell:
@@ -35,13 +37,15 @@ rule comparison_training:
     output:
         manifest=f"{ROOT}/comparison/training/{CELL}.json",
         store=directory(f"{ROOT}/comparison/training/{CELL}.zarr"),
-    params:
-        spec=study.spec("comparison/training"),
-        code=study.code("comparison/training"),
     log:
         f"{LOGS}/comparison/training/{CELL}.log",
     benchmark:
         f"{BENCHMARKS}/comparison/training/{CELL}.tsv"
+    conda:
+        ENVIRONMENT
+    params:
+        spec=study.spec("comparison/training"),
+        code=study.code("comparison/training"),
     message:
         "Comparison of training: {wildcards.activation}, {wildcards.init}, depth {wildcards.depth}"
     shell:

@@ -10,17 +10,19 @@ rule ensemble_block:
     output:
         manifest=f"{ROOT}/ensemble/{WIDE_CELL}/block~{{block}}.json",
         store=directory(f"{ROOT}/ensemble/{WIDE_CELL}/block~{{block}}.zarr"),
-    params:
-        spec=partial(study.spec, "ensemble/block"),
-        code=study.code("ensemble/block"),
     log:
         f"{LOGS}/ensemble/{WIDE_CELL}/block~{{block}}.log",
     benchmark:
         f"{BENCHMARKS}/ensemble/{WIDE_CELL}/block~{{block}}.tsv"
+    retries: 1
+    conda:
+        ENVIRONMENT
+    threads: 1
+    params:
+        spec=partial(study.spec, "ensemble/block"),
+        code=study.code("ensemble/block"),
     message:
         "Ensemble: {wildcards.activation}, {wildcards.init}, depth {wildcards.depth}, width {wildcards.width}, block {wildcards.block}"
-    threads: 1
-    retries: 1
     shell:
         "rgflow ensemble block --spec {params.spec:q} --input inputs {input.inputs:q}"
         " --workers {threads} --output {output.manifest:q} > {log:q} 2>&1"
@@ -28,20 +30,30 @@ rule ensemble_block:
 
 rule ensemble_combine:
     input:
-        blocks=expand(f"{ROOT}/ensemble/{WIDE_CELL}/block~{{block}}.json", block=study.ensemble_blocks, allow_missing=True),
+        blocks=expand(
+            f"{ROOT}/ensemble/{WIDE_CELL}/block~{{block}}.json",
+            block=study.ensemble_blocks,
+            allow_missing=True,
+        ),
         stores=ancient(
-            expand(f"{ROOT}/ensemble/{WIDE_CELL}/block~{{block}}.zarr", block=study.ensemble_blocks, allow_missing=True)
+            expand(
+                f"{ROOT}/ensemble/{WIDE_CELL}/block~{{block}}.zarr",
+                block=study.ensemble_blocks,
+                allow_missing=True,
+            )
         ),
     output:
         manifest=f"{ROOT}/ensemble/{WIDE_CELL}.json",
         store=directory(f"{ROOT}/ensemble/{WIDE_CELL}.zarr"),
-    params:
-        spec=partial(study.spec, "ensemble/combine"),
-        code=study.code("ensemble/combine"),
     log:
         f"{LOGS}/ensemble/{WIDE_CELL}.log",
     benchmark:
         f"{BENCHMARKS}/ensemble/{WIDE_CELL}.tsv"
+    conda:
+        ENVIRONMENT
+    params:
+        spec=partial(study.spec, "ensemble/combine"),
+        code=study.code("ensemble/combine"),
     message:
         "Estimates: {wildcards.activation}, {wildcards.init}, depth {wildcards.depth}, width {wildcards.width}"
     shell:

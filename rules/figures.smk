@@ -21,10 +21,12 @@ rule figure_inputs:
             labels={"figure": "images"},
         ),
         f"{ROOT}/figures/inputs/images.pdf",
-    params:
-        code=figure_code("images"),
     log:
         f"{LOGS}/figures/inputs/images.log",
+    conda:
+        ENVIRONMENT
+    params:
+        code=figure_code("images"),
     message:
         "Figure: the inputs"
     shell:
@@ -49,13 +51,20 @@ rule figure_initialization:
             caption="report/initialization.rst",
             category="Initialization (chapters 2-5, 8)",
             subcategory="{activation}, {init}, depth {depth}",
-            labels={"figure": "{name}", "activation": "{activation}", "init": "{init}", "depth": "{depth}"},
+            labels={
+                "figure": "{name}",
+                "activation": "{activation}",
+                "init": "{init}",
+                "depth": "{depth}",
+            },
         ),
         f"{ROOT}/figures/initialization/{{name}}/{CELL}.pdf",
-    params:
-        code=lambda wildcards: figure_code(wildcards.name),
     log:
         f"{LOGS}/figures/initialization/{{name}}/{CELL}.log",
+    conda:
+        ENVIRONMENT
+    params:
+        code=lambda wildcards: figure_code(wildcards.name),
     message:
         "Figure: {wildcards.name}, {wildcards.activation}, {wildcards.init}, depth {wildcards.depth}"
     shell:
@@ -81,13 +90,20 @@ rule figure_training:
             caption="report/training.rst",
             category="Training (chapters 7, 10)",
             subcategory="{activation}, {init}, depth {depth}",
-            labels={"figure": "{name}", "activation": "{activation}", "init": "{init}", "depth": "{depth}"},
+            labels={
+                "figure": "{name}",
+                "activation": "{activation}",
+                "init": "{init}",
+                "depth": "{depth}",
+            },
         ),
         f"{ROOT}/figures/training/{{name}}/{CELL}.pdf",
-    params:
-        code=lambda wildcards: figure_code(wildcards.name),
     log:
         f"{LOGS}/figures/training/{{name}}/{CELL}.log",
+    conda:
+        ENVIRONMENT
+    params:
+        code=lambda wildcards: figure_code(wildcards.name),
     message:
         "Figure: {wildcards.name}, {wildcards.activation}, {wildcards.init}, depth {wildcards.depth}"
     shell:
@@ -98,7 +114,9 @@ rule figure_training:
 rule figure_z_overview:
     input:
         comparisons=rules.comparison.input,
-        stores=ancient([path.replace(".json", ".zarr") for path in rules.comparison.input]),
+        stores=ancient(
+            [path.replace(".json", ".zarr") for path in rules.comparison.input]
+        ),
     output:
         report(
             f"{ROOT}/figures/overview/z_overview.png",
@@ -107,10 +125,12 @@ rule figure_z_overview:
             labels={"figure": "z_overview"},
         ),
         f"{ROOT}/figures/overview/z_overview.pdf",
-    params:
-        code=figure_code("z_overview"),
     log:
         f"{LOGS}/figures/overview/z_overview.log",
+    conda:
+        ENVIRONMENT
+    params:
+        code=figure_code("z_overview"),
     message:
         "Figure: all z-scores"
     shell:

@@ -7,13 +7,15 @@ rule inputs:
     output:
         manifest=f"{ROOT}/inputs.json",
         store=directory(f"{ROOT}/inputs.zarr"),
-    params:
-        spec=study.spec("inputs"),
-        code=study.code("inputs"),
     log:
         f"{LOGS}/inputs.log",
     benchmark:
         f"{BENCHMARKS}/inputs.tsv"
+    conda:
+        ENVIRONMENT
+    params:
+        spec=study.spec("inputs"),
+        code=study.code("inputs"),
     message:
         "Inputs of the study"
     shell:

@@ -6,11 +6,13 @@
 rule study_file:
     output:
         f"{ROOT}/study.yaml",
-    params:
-        config=study.yaml(),
-    localrule: True
     log:
         f"{LOGS}/study.log",
+    localrule: True
+    conda:
+        ENVIRONMENT
+    params:
+        config=study.yaml(),
     message:
         "The configuration with its defaults"
     shell:
@@ -23,10 +25,12 @@ rule report:
         study=rules.study_file.output,
     output:
         f"{ROOT}/report.html",
-    localrule: True
     log:
         f"{LOGS}/report.log",
+    localrule: True
+    conda:
+        ENVIRONMENT
     message:
         "Report"
     shell:
-        "snakemake figures --configfile {input.study:q} --report {output:q} --nolock > {log:q} 2>&1"
+        "rgflow report --study {input.study:q} --output {output:q} > {log:q} 2>&1"

@@ -12,13 +12,15 @@ rule theory_initialization:
     output:
         manifest=f"{ROOT}/theory/initialization/{CELL}.json",
         store=directory(f"{ROOT}/theory/initialization/{CELL}.zarr"),
-    params:
-        spec=partial(study.spec, "theory/initialization"),
-        code=study.code("theory/initialization"),
     log:
         f"{LOGS}/theory/initialization/{CELL}.log",
     benchmark:
         f"{BENCHMARKS}/theory/initialization/{CELL}.tsv"
+    conda:
+        ENVIRONMENT
+    params:
+        spec=partial(study.spec, "theory/initialization"),
+        code=study.code("theory/initialization"),
     message:
         "Theory at initialization: {wildcards.activation}, {wildcards.init}, depth {wildcards.depth}"
     shell:
@@ -33,13 +35,15 @@ rule theory_learning_rate:
     output:
         manifest=f"{ROOT}/theory/learning_rate/{CELL}.json",
         store=directory(f"{ROOT}/theory/learning_rate/{CELL}.zarr"),
-    params:
-        spec=partial(study.spec, "theory/learning_rate"),
-        code=study.code("theory/learning_rate"),
     log:
         f"{LOGS}/theory/learning_rate/{CELL}.log",
     benchmark:
         f"{BENCHMARKS}/theory/learning_rate/{CELL}.tsv"
+    conda:
+        ENVIRONMENT
+    params:
+        spec=partial(study.spec, "theory/learning_rate"),
+        code=study.code("theory/learning_rate"),
     message:
         "Learning rate: {wildcards.activation}, {wildcards.init}, depth {wildcards.depth}"
     shell:
@@ -54,13 +58,15 @@ rule theory_training:
     output:
         manifest=f"{ROOT}/theory/training/{CELL}.json",
         store=directory(f"{ROOT}/theory/training/{CELL}.zarr"),
-    params:
-        spec=partial(study.spec, "theory/training"),
-        code=study.code("theory/training"),
     log:
         f"{LOGS}/theory/training/{CELL}.log",
     benchmark:
         f"{BENCHMARKS}/theory/training/{CELL}.tsv"
+    conda:
+        ENVIRONMENT
+    params:
+        spec=partial(study.spec, "theory/training"),
+        code=study.code("theory/training"),
     message:
         "Kernel prediction of training: {wildcards.activation}, {wildcards.init}, depth {wildcards.depth}"
     shell:

@@ -12,17 +12,19 @@ rule training_block:
     output:
         manifest=f"{ROOT}/training/{WIDE_CELL}/block~{{block}}.json",
         store=directory(f"{ROOT}/training/{WIDE_CELL}/block~{{block}}.zarr"),
-    params:
-        spec=partial(study.spec, "training/block"),
-        code=study.code("training/block"),
     log:
         f"{LOGS}/training/{WIDE_CELL}/block~{{block}}.log",
     benchmark:
         f"{BENCHMARKS}/training/{WIDE_CELL}/block~{{block}}.tsv"
+    retries: 1
+    conda:
+        ENVIRONMENT
+    threads: 1
+    params:
+        spec=partial(study.spec, "training/block"),
+        code=study.code("training/block"),
     message:
         "Training: {wildcards.activation}, {wildcards.init}, depth {wildcards.depth}, width {wildcards.width}, block {wildcards.block}"
-    threads: 1
-    retries: 1
     shell:
         "rgflow training block --spec {params.spec:q} --input inputs {input.inputs:q}"
         " --input learning_rate {input.learning_rate:q} --workers {threads}"
@@ -31,20 +33,30 @@ rule training_block:
 
 rule training_combine:
     input:
-        blocks=expand(f"{ROOT}/training/{WIDE_CELL}/block~{{block}}.json", block=study.training_blocks, allow_missing=True),
+        blocks=expand(
+            f"{ROOT}/training/{WIDE_CELL}/block~{{block}}.json",
+            block=study.training_blocks,
+            allow_missing=True,
+        ),
         stores=ancient(
-            expand(f"{ROOT}/training/{WIDE_CELL}/block~{{block}}.zarr", block=study.training_blocks, allow_missing=True)
+            expand(
+                f"{ROOT}/training/{WIDE_CELL}/block~{{block}}.zarr",
+                block=study.training_blocks,
+                allow_missing=True,
+            )
         ),
     output:
         manifest=f"{ROOT}/training/{WIDE_CELL}.json",
         store=directory(f"{ROOT}/training/{WIDE_CELL}.zarr"),
-    params:
-        spec=partial(study.spec, "training/combine"),
-        code=study.code("training/combine"),
     log:
         f"{LOGS}/training/{WIDE_CELL}.log",
     benchmark:
         f"{BENCHMARKS}/training/{WIDE_CELL}.tsv"
+    conda:
+        ENVIRONMENT
+    params:
+        spec=partial(study.spec, "training/combine"),
+        code=study.code("training/combine"),
     message:
         "Trained ensemble: {wildcards.activation}, {wildcards.init}, depth {wildcards.depth}, width {wildcards.width}"
     shell:

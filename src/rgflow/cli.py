@@ -70,6 +70,10 @@ def _add_drawing(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
         "--output", type=Path, nargs="+", required=True, help="picture files, by suffix: .svg .png .pdf"
     )
     figure.set_defaults(run=_figure)
+    report = verbs.add_parser("report", help="write the report of a finished study as one HTML page")
+    report.add_argument("--study", type=Path, required=True, help="results/<study>/study.yaml")
+    report.add_argument("--output", type=Path, required=True, help="the page, *.html")
+    report.set_defaults(run=_report)
 
 
 def _add_stages(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -93,14 +97,14 @@ def _add_stage_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--output", type=Path, required=True, help="manifest to write, x.json; the store is x.zarr")
     parser.add_argument("--workers", type=int, default=1, help="processes to use on this machine")
     parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
-    parser.add_argument("--scheduler", help="address or scheduler file of a dask cluster to use")
+    parser.add_argument("--cluster", help="address or scheduler file of a dask cluster to use")
 
 
 def _stage(options: argparse.Namespace) -> None:
     from rgflow.workflow.runner import parse_spec, run_stage
     from rgflow.workflow.stage import Resources
 
-    resources = Resources(workers=options.workers, device=options.device, scheduler=options.scheduler)
+    resources = Resources(workers=options.workers, device=options.device, cluster=options.cluster)
     run_stage(options.stage, parse_spec(options.spec), _inputs(options.input), options.output, resources)
 
 
@@ -108,6 +112,12 @@ def _figure(options: argparse.Namespace) -> None:
     from rgflow.workflow.draw import draw_figure
 
     draw_figure(options.name, _inputs(options.input), options.output)
+
+
+def _report(options: argparse.Namespace) -> None:
+    from rgflow.workflow.report import write_report
+
+    write_report(options.study, options.output)
 
 
 def _inputs(groups: list[list[str]]) -> dict[str, list[Path]]:

@@ -38,7 +38,9 @@ def test_comments_docstrings_and_layout_change_nothing(package: Path) -> None:
     for file in package.rglob("*.py"):
         text = file.read_text()
         assert text.startswith('"""')
-        file.write_text('"""Another docstring."""\n\n# a comment\n' + text.split('"""', 2)[2].replace("\n\n\n", "\n\n\n\n"))
+        file.write_text(
+            '"""Another docstring."""\n\n# a comment\n' + text.split('"""', 2)[2].replace("\n\n\n", "\n\n\n\n")
+        )
     assert digests() == before
 
 
@@ -67,5 +69,8 @@ def test_every_stage_sees_its_own_engine(package: Path) -> None:
 def test_the_workflow_machinery_is_in_no_stage() -> None:
     for stage in STAGES.values():
         closure = code.import_closure(stage.module)
-        assert not {"rgflow", "rgflow.cli", "rgflow.workflow.study", "rgflow.workflow.runner", "rgflow.workflow.config"} & closure
+        assert (
+            not {"rgflow", "rgflow.cli", "rgflow.workflow.study", "rgflow.workflow.runner", "rgflow.workflow.config"}
+            & closure
+        )
         assert not any(name.startswith(("rgflow.store", "rgflow.figures")) for name in closure), closure

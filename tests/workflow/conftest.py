@@ -20,7 +20,11 @@ PROJECT = Path(__file__).parents[2]
 TINY: dict[str, Any] = {
     "study": "tiny",
     "inputs": {"source": "gaussian", "features": 4, "train": 6, "test": 4, "probes": 2},
-    "networks": {"activation": ["relu", "tanh"], "width": [8, 16, 32], "learning_rates": {"lambda_b": 1.0, "lambda_W": 1.0}},
+    "networks": {
+        "activation": ["relu", "tanh"],
+        "width": [8, 16, 32],
+        "learning_rates": {"lambda_b": 1.0, "lambda_W": 1.0},
+    },
     "ensemble": {"depth": [3], "members": 2000, "block": 1000},
     "training": {"depth": [2], "members": 8, "block": 4, "steps": 20, "records": 4},
 }
@@ -47,7 +51,13 @@ class Project:
 
     def call(self, command: list[str], **environment: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            command, cwd=self.folder, env=self.environment(**environment), capture_output=True, text=True, timeout=300, check=False
+            command,
+            cwd=self.folder,
+            env=self.environment(**environment),
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
         )
 
     def environment(self, **changes: str) -> dict[str, str]:
@@ -66,14 +76,20 @@ class Project:
         return {str(p.relative_to(self.results)): p.read_bytes() for p in self.manifests()}
 
     def manifests(self) -> list[Path]:
-        return [p for p in sorted(self.results.rglob("*.json")) if ".memo" not in p.parts and p.with_suffix(".zarr").exists()]
+        return [
+            p
+            for p in sorted(self.results.rglob("*.json"))
+            if ".memo" not in p.parts and p.with_suffix(".zarr").exists()
+        ]
 
 
 def copy_project(folder: Path) -> Project:
     for name in ("Snakefile", "rules", "src", "profiles", "pyproject.toml"):
         source = PROJECT / name
         ignore = shutil.ignore_patterns("__pycache__", "*.egg-info")
-        shutil.copytree(source, folder / name, ignore=ignore) if source.is_dir() else shutil.copy2(source, folder / name)
+        shutil.copytree(source, folder / name, ignore=ignore) if source.is_dir() else shutil.copy2(
+            source, folder / name
+        )
     project = Project(folder)
     project.configure()
     return project

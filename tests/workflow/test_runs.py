@@ -34,7 +34,7 @@ STAGES = {
 def test_all_stages_are_there_intact_and_open_as_one_tree(finished: Project) -> None:
     assert [finding for finding in check_results(finished.results) if finding.problem] == []
     tree = rgflow.open_results(finished.results)
-    assert STAGES <= {node.path.strip("/") for node in tree.subtree if node.has_data}
+    assert {node.path.strip("/") for node in tree.subtree if node.has_data} >= STAGES
     assert tree["ensemble"]["K"].sizes["width"] == 3
     assert (finished.results / "report.html").stat().st_size > 100_000
 
@@ -95,7 +95,9 @@ def wait_for_job(project: Project, run: subprocess.Popen[bytes]) -> int:
         ({"networks": {"activation": ["rellu"]}}, "did you mean 'relu'?"),
     ],
 )
-def test_wrong_configuration_stops_before_any_job(fresh: Project, changes: dict[str, dict[str, object]], message: str) -> None:
+def test_wrong_configuration_stops_before_any_job(
+    fresh: Project, changes: dict[str, dict[str, object]], message: str
+) -> None:
     fresh.configure(**changes)
     result = fresh.snakemake()
     assert result.returncode != 0
@@ -105,7 +107,9 @@ def test_wrong_configuration_stops_before_any_job(fresh: Project, changes: dict[
 
 
 def test_overflow_stops_the_stage_with_layer_and_variable(fresh: Project) -> None:
-    fresh.configure(networks={"activation": ["relu"], "initialization": [{"C_b": 0.0, "C_W": 1e30}]}, ensemble={"depth": [40]})
+    fresh.configure(
+        networks={"activation": ["relu"], "initialization": [{"C_b": 0.0, "C_W": 1e30}]}, ensemble={"depth": [40]}
+    )
     result = fresh.snakemake("theory")
     assert result.returncode != 0
     log = next((fresh.results / "logs/theory/initialization").rglob("*.log")).read_text()
@@ -117,7 +121,16 @@ def test_overflow_stops_the_stage_with_layer_and_variable(fresh: Project) -> Non
 
 def test_stages_can_be_called_by_hand(finished: Project, tmp_path: Path) -> None:
     spec = json.loads(provenance(finished.results / "inputs.zarr"))["spec"]
-    command = [sys.executable, "-m", "rgflow", "inputs", "--spec", json.dumps(spec), "--output", str(tmp_path / "inputs.json")]
+    command = [
+        sys.executable,
+        "-m",
+        "rgflow",
+        "inputs",
+        "--spec",
+        json.dumps(spec),
+        "--output",
+        str(tmp_path / "inputs.json"),
+    ]
     assert finished.call(command).returncode == 0
     assert (tmp_path / "inputs.json").read_bytes() == (finished.results / "inputs.json").read_bytes()
 

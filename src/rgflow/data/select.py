@@ -91,7 +91,7 @@ def normalize(x: np.ndarray, how: str) -> np.ndarray:
     centred = x - x.mean(axis=0)
     if how == "standardize":
         spread = centred.std(axis=0)
-        return centred / np.where(spread > 0, spread, 1.0)
+        return np.asarray(centred / np.where(spread > 0, spread, 1.0))
     norm = np.sqrt((centred**2).mean(axis=1, keepdims=True))
     if not (norm > 0).all():
         raise RgflowError("inputs: an input equals the mean of all; normalization 'sphere' cannot scale it")
@@ -102,8 +102,8 @@ def targets(labels: np.ndarray, classes: list[int]) -> np.ndarray:
     """Targets (sample, output): -1 and +1 for the first and second of two classes, one-hot for more."""
     position = np.array([classes.index(label) for label in labels])
     if len(classes) == 2:
-        return 2.0 * position[:, None] - 1.0
-    return np.eye(len(classes))[position]
+        return np.asarray(2.0 * position[:, None] - 1.0)
+    return np.asarray(np.eye(len(classes))[position])
 
 
 def _choose_rows(labels: np.ndarray, selection: Selection) -> np.ndarray:

@@ -29,7 +29,9 @@ def read_npz(path: Path) -> Samples:
         with np.load(path, allow_pickle=False) as arrays:
             missing = {"x", "y"} - set(arrays.files)
             if missing:
-                raise RgflowError(f"{path}: no array {sorted(missing)[0]!r}; an input file holds x (count, ...) and y (count,)")
+                raise RgflowError(
+                    f"{path}: no array {sorted(missing)[0]!r}; an input file holds x (count, ...) and y (count,)"
+                )
             return _paired(arrays["x"], arrays["y"], path)
     except FileNotFoundError:
         raise RgflowError(f"{path}: no such file") from None

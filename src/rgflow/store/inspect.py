@@ -46,10 +46,8 @@ def _describe_store(path: Path, dataset: xr.Dataset) -> Iterator[str]:
     yield "  dims    " + ", ".join(f"{dim}={size}" for dim, size in dataset.sizes.items())
     yield "  variables"
     for name, array in sorted(dataset.data_vars.items(), key=lambda item: str(item[0])):
-        shape = ", ".join(map(str, array.dims))
-        yield f"    {name!s:<28} ({shape})  {array.dtype}  {array.attrs.get('long_name', '')}: {array.attrs.get('equation', '')}".rstrip(
-            ": "
-        )
+        meaning = ": ".join(filter(None, (array.attrs.get("long_name"), array.attrs.get("equation"))))
+        yield f"    {name!s:<28} ({', '.join(map(str, array.dims))})  {array.dtype}  {meaning}"
 
 
 def _describe_folder(path: Path, stores: list[Path]) -> Iterator[str]:

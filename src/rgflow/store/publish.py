@@ -88,7 +88,11 @@ def open_zarr(path: Path, chunks: Any = None) -> xr.Dataset:
 
 def _with_portable_strings(dataset: xr.Dataset) -> xr.Dataset:
     """Text as numpy's variable-length strings, the one kind of text that the Zarr v3 specification knows."""
-    text = {name: array.astype(np.dtypes.StringDType()) for name, array in dataset.variables.items() if array.dtype.kind in "OU"}
+    text = {
+        name: array.astype(np.dtypes.StringDType())
+        for name, array in dataset.variables.items()
+        if array.dtype.kind in "OU"
+    }
     return dataset.assign({name: array for name, array in text.items() if name in dataset.data_vars}).assign_coords(
         {name: array for name, array in text.items() if name in dataset.coords}
     )

@@ -107,7 +107,9 @@ def _training_variables() -> Iterator[Variable]:
     yield Variable(
         "prediction_covariance", covariance, "f", "covariance of outputs", "Cov(z_{i;1}(t), z_{i;2}(t)), mean over i"
     )
-    yield Variable("kernel_mean_limit", ("sample", "output"), "f", "kernel prediction at t -> infinity", "Theta Theta_AA^-1 y")
+    yield Variable(
+        "kernel_mean_limit", ("sample", "output"), "f", "kernel prediction at t -> infinity", "Theta Theta_AA^-1 y"
+    )
     for role in ("train", "test"):
         yield Variable(f"{role}_loss", loss, "f", f"{role} loss", "1/2 sum (z - y)^2; theory: its expectation")
         yield Variable(f"{role}_loss_mean", loss, "f", f"mean {role} loss", "E[1/2 sum (z - y)^2]")
@@ -115,7 +117,9 @@ def _training_variables() -> Iterator[Variable]:
     yield Variable("NTK_mean", ntk, "f", "mean NTK of output 0", "E[H_00;12(t)]")
     yield Variable("K_output", pair, "f", "infinite-width kernel of the outputs", "K^(L)")
     yield Variable("Theta_output", pair, "f", "infinite-width NTK of the outputs", "Theta^(L)")
-    yield Variable("theta_eigenvalue", ("mode",), "f", "eigenvalues of the train NTK, ascending", "Theta_AA e = theta e")
+    yield Variable(
+        "theta_eigenvalue", ("mode",), "f", "eigenvalues of the train NTK, ascending", "Theta_AA e = theta e"
+    )
     yield Variable("theta_max", scalar, "f", "largest eigenvalue of the train NTK", "stability: eta < 2/theta_max")
     yield Variable("learning_rate", scalar, "f", "step size", "eta = step_fraction * 2/theta_max")
 
@@ -144,7 +148,9 @@ def _comparison_variables() -> Iterator[Variable]:
         yield Variable(name, dims, "f", "z-score", equation)
         yield Variable(f"{name}_max", over, "f", f"largest |{name}| of a quantity", "")
         yield Variable(f"{name}_rms", over, "f", f"rms {name} of a quantity", "")
-        yield Variable(f"{name}_p_value", over, "f", f"p-value of the largest |{name}|, corrected for looking elsewhere", "")
+        yield Variable(
+            f"{name}_p_value", over, "f", f"p-value of the largest |{name}|, corrected for looking elsewhere", ""
+        )
 
 
 REGISTRY: dict[str, Variable] = {variable.name: variable for variable in _variables()}

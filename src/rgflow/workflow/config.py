@@ -193,11 +193,11 @@ def load_config(raw: Mapping[str, Any]) -> Config:
     try:
         return Config.model_validate(raw)
     except ValidationError as error:
-        lines = dict.fromkeys(_explain(dict(problem), raw) for problem in error.errors())
+        lines = dict.fromkeys(_explain(dict(problem)) for problem in error.errors())
         raise RgflowError("\n".join(f"config: {line}" for line in lines)) from None
 
 
-def _explain(problem: dict[str, Any], raw: Mapping[str, Any]) -> str:
+def _explain(problem: dict[str, Any]) -> str:
     location = [part for part in problem["loc"] if _in_config(part)]
     key = ".".join(map(str, location))
     if problem["type"] == "extra_forbidden":

@@ -34,7 +34,9 @@ def draw_figure(name: str, inputs: Mapping[str, Sequence[Path]], outputs: Sequen
         raise RgflowError(f"no figure {name!r}; the figures are {', '.join(FIGURES)}")
     missing = [role for role in FIGURES[name].inputs if role not in inputs]
     if missing:
-        raise RgflowError(f"figure {name!r} needs --input {missing[0]} MANIFEST ...; it is drawn from {FIGURES[name].inputs}")
+        raise RgflowError(
+            f"figure {name!r} needs --input {missing[0]} MANIFEST ...; it is drawn from {FIGURES[name].inputs}"
+        )
     figure = FIGURES[name].draw(**{role: _load(role, inputs[role]) for role in FIGURES[name].inputs})
     for output in outputs:
         output.parent.mkdir(parents=True, exist_ok=True)
@@ -49,7 +51,9 @@ def figure_code(name: str) -> str:
 def cell_title(labels: Mapping[str, Any]) -> str:
     """Labels of a cell in words: ``tanh, critical, depth 4``."""
     plain = [str(labels[key]) for key in ("activation", "init") if key in labels]
-    return ", ".join([*plain, *(f"{key} {value}" for key, value in labels.items() if key not in ("activation", "init"))])
+    return ", ".join(
+        [*plain, *(f"{key} {value}" for key, value in labels.items() if key not in ("activation", "init"))]
+    )
 
 
 def _load(role: str, manifests: Sequence[Path]) -> Any:
@@ -58,7 +62,9 @@ def _load(role: str, manifests: Sequence[Path]) -> Any:
     datasets = [open_zarr(store_of(path)).load() for path in manifests]
     labels = [parse_path(path)[1] for path in manifests]
     if role in _OVER_WIDTHS:
-        return xr.concat([d.expand_dims(width=[label["width"]]) for d, label in zip(datasets, labels, strict=True)], "width")
+        return xr.concat(
+            [d.expand_dims(width=[label["width"]]) for d, label in zip(datasets, labels, strict=True)], "width"
+        )
     if role in _OVER_CELLS:
         return _by_cell(manifests, datasets)
     if len(datasets) != 1:

@@ -27,7 +27,7 @@ class Resources:
         Processes the stage may use on this machine.
     device : str
         ``auto``, ``cpu`` or ``cuda``.
-    scheduler : str, optional
+    cluster : str, optional
         Address or scheduler file of a dask cluster to use instead of own processes.
     progress : callable
         ``progress(done, total)`` is called as pieces of work finish.
@@ -35,7 +35,7 @@ class Resources:
 
     workers: int = 1
     device: str = "auto"
-    scheduler: str | None = None
+    cluster: str | None = None
     progress: Progress = silent
 
 

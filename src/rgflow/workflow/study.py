@@ -123,14 +123,22 @@ class Study:
 
     def _spec_ensemble_block(self, labels: Labels) -> dict[str, Any]:
         ensemble = self.config.ensemble.model_dump(include={"tensors", "sampler", "dtype", "seed"})
-        return {"network": self._wide_network(labels), "ensemble": ensemble, **_members(labels, self.config.ensemble.block)}
+        return {
+            "network": self._wide_network(labels),
+            "ensemble": ensemble,
+            **_members(labels, self.config.ensemble.block),
+        }
 
     def _spec_ensemble_combine(self, labels: Labels) -> dict[str, Any]:
         return {"network": self._wide_network(labels), "members": self.config.ensemble.members}
 
     def _spec_training_block(self, labels: Labels) -> dict[str, Any]:
         training = self.config.training.model_dump(include={"steps", "records", "dtype", "seed"})
-        return {"network": self._wide_network(labels), "training": training, **_members(labels, self.config.training.block)}
+        return {
+            "network": self._wide_network(labels),
+            "training": training,
+            **_members(labels, self.config.training.block),
+        }
 
     def _spec_training_combine(self, _: Labels) -> dict[str, Any]:
         return {"members": self.config.training.members}

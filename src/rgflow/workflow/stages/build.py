@@ -64,4 +64,6 @@ def over_widths(datasets: list[xr.Dataset], widths: list[int]) -> xr.Dataset:
     """One dataset along ``width`` from those of the single widths."""
     import xarray as xr
 
-    return xr.concat([dataset.expand_dims(width=[width]) for dataset, width in zip(datasets, widths, strict=True)], "width")
+    return xr.concat(
+        [dataset.expand_dims(width=[width]) for dataset, width in zip(datasets, widths, strict=True)], "width"
+    )

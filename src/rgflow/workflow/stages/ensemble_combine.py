@@ -1,0 +1,17 @@
+"""Stage ``ensemble/combine``: from the blocks of an ensemble to estimates with standard errors."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rgflow.sampling.blocks import combine, estimate
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from rgflow.workflow.stage import Datasets, Resources, Spec
+
+
+def run(datasets: Datasets, _spec: Spec, _resources: Resources) -> xr.Dataset:
+    """See :func:`rgflow.sampling.blocks.combine` and :func:`rgflow.sampling.blocks.estimate`."""
+    return estimate(combine(datasets["blocks"]))
