@@ -48,7 +48,8 @@ def fixed_point(activation: str | Activation, C_b: ArrayLike, C_W: ArrayLike) ->
     low, high = _brackets(sigma, bias.ravel(), weight.ravel())
     K = np.where(np.isfinite(high), low, np.inf)
     open_ = np.isfinite(high) & (low < high)
-    K[open_] = _polish(sigma, bias.ravel()[open_], weight.ravel()[open_], low[open_], high[open_])
+    if open_.any():
+        K[open_] = _polish(sigma, bias.ravel()[open_], weight.ravel()[open_], low[open_], high[open_])
     return K.reshape(bias.shape)[()]
 
 
@@ -100,7 +101,7 @@ def _brackets(sigma: Activation, C_b: Array, C_W: Array) -> tuple[Array, Array]:
     Both ends are equal if that kernel is itself fixed: K = 0 if nothing feeds it, or any K on a line of fixed points.
     """
     change = C_b[:, None] + C_W[:, None] * mean_square(sigma, 0, _GRID) - _GRID
-    fixed = np.abs(change) <= 1e-13 * np.maximum(_GRID, C_b[:, None])
+    fixed = np.abs(change) <= 1e-13 * np.maximum(_GRID + _TINY, C_b[:, None])
     change[fixed] = 0.0
     rows = np.arange(len(C_b))
     rising = change[:, _START] > 0.0
