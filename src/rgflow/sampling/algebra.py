@@ -8,7 +8,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-_LOOPED = 400  # below this many products per member torch.bmm falls back to a scalar loop, slower than whole-array operations
+# below this many products per member torch.bmm is a scalar loop, slower than whole-array operations
+_LOOPED = 400
 
 
 def normal_rows(shape: tuple[int, ...], dtype: torch.dtype, generator: torch.Generator) -> Tensor:
@@ -48,8 +49,8 @@ def inner(left: Tensor, right: Tensor) -> Tensor:
 
 
 def tolerance(dtype: torch.dtype) -> float:
-    """Relative conditional variance below which rounding in ``dtype`` cannot tell a row from a combination of others."""
-    return 32 * torch.finfo(dtype).eps
+    """Relative conditional variance that rounding in ``dtype`` cannot tell from zero."""
+    return 32 * float(torch.finfo(dtype).eps)
 
 
 def covariance_factor(matrix: Tensor, tol: float) -> Tensor:
@@ -63,6 +64,7 @@ def covariance_factor(matrix: Tensor, tol: float) -> Tensor:
     matrix
         (members, N, N) float64, symmetric.
     """
+    factor: Tensor
     factor, info = torch.linalg.cholesky_ex(matrix)
     variance = matrix.diagonal(dim1=1, dim2=2)
     regular = (info == 0) & (factor.diagonal(dim1=1, dim2=2).square() > tol * variance).all(1)
@@ -82,13 +84,12 @@ def _semidefinite_factor(matrix: Tensor, tol: float) -> Tensor:
 
 
 def generalized_inverse(factor: Tensor) -> Tensor:
-    """A^- with A A^- A = A for A = L L^T, from the factor of :func:`covariance_factor`.
+    """L^- of a factor of :func:`covariance_factor`: its inverse on the variables with a nonzero pivot, zero elsewhere.
 
-    It is the inverse on the variables with a nonzero pivot, which span all others, and zero elsewhere. Applied to vectors
-    in the range of A, and followed by A, it agrees with the pseudo-inverse.
+    The variables with a nonzero pivot span all others. L L^- L = L, and L^- L is the projector on them.
     """
     spans = factor.diagonal(dim1=1, dim2=2) != 0
     root = factor * spans[:, :, None] + torch.diag_embed((~spans).double())
     identity = torch.eye(factor.shape[-1], dtype=factor.dtype, device=factor.device).expand_as(factor)
-    inverse = torch.linalg.solve_triangular(root, identity, upper=False) * spans[:, None, :]
-    return inverse.mT @ inverse
+    inverse: Tensor = torch.linalg.solve_triangular(root, identity, upper=False)
+    return inverse * (spans[:, None, :] & spans[:, :, None])

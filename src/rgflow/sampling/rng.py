@@ -1,8 +1,8 @@
-"""Keyed draws: which random numbers a member gets depends on the seed, the network and its place in the ensemble alone.
+"""Keyed draws: the random numbers of a member depend on the seed, the network and its place in the ensemble alone.
 
-Members are numbered 0, 1, 2, ... . A *group* of 1000 consecutive members is one jackknife group; a *chunk* is the divisor
-of a group whose members are drawn together. Both are properties of the format: neither machine, nor workers, nor the split
-into blocks enters, so that on one backend every split gives the same bits.
+Members are numbered 0, 1, 2, ... . A *group* of 1000 consecutive members is one jackknife group; a *chunk* is the part
+of a group whose members are drawn together. Both are properties of the format: neither machine, nor workers, nor the
+split into blocks enters, so that on one backend every split gives the same bits.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import torch
 
 GROUP = 1000
-CACHED_NUMBERS = 2**16  # per array and chunk: what one core's cache holds together with the other arrays of a layer
+CACHED_NUMBERS = 2**17  # per array and chunk: what one core's cache holds together with the other arrays of a layer
 _WORD = 2**32
 
 
@@ -30,15 +30,16 @@ def chunk_members(numbers: int, device_type: str) -> int:
     """
     if device_type != "cpu":
         return GROUP
-    return max(size for size in range(1, GROUP + 1) if GROUP % size == 0 and size * numbers <= max(CACHED_NUMBERS, numbers))
+    allowed = max(CACHED_NUMBERS, numbers)
+    return max(size for size in range(1, GROUP + 1) if GROUP % size == 0 and size * numbers <= allowed)
 
 
 class Streams:
     """Independent generators of one ensemble, one per chunk and stream.
 
     torch's CPU generator keeps only 32 bits of its seed, where hashed seeds would collide after some ten thousand
-    streams. Streams are therefore numbered, and a bijection of 32-bit words turns number + offset into a seed: within an
-    ensemble no two seeds coincide. The offset is a hash of ``key``.
+    streams. Streams are therefore numbered, and a bijection of 32-bit words turns number + offset into a seed: within
+    an ensemble no two seeds coincide. The offset is a hash of ``key``.
 
     Parameters
     ----------

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from rgflow.network import Network
+
+NTK_TENSORS = frozenset({"Theta", "D", "F", "A", "B"})
+PAIR_TENSORS = frozenset({"F", "A", "B"})  # those of two different neurons
+_MOST_INPUTS = 6  # beyond, the N^4 sums of the mean NTK given the forward pass cost more than sampled backward passes
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,10 +26,8 @@ class Target:
         (N, n_0) float64 inputs, on the device where the ensemble is drawn.
     layers
         Layers to report, increasing, within 1..L.
-    outputs
-        Neurons of each reported layer whose preactivations and NTK are kept; the leading ones.
-    ntk
-        Whether the NTK is wanted.
+    tensors
+        Names of the tensors to be estimated.
     dtype
         torch.float32 or torch.float64, of preactivations and cotangents.
     """
@@ -33,9 +35,28 @@ class Target:
     network: Network
     x: Tensor
     layers: tuple[int, ...]
-    outputs: int
-    ntk: bool
+    tensors: frozenset[str]
     dtype: torch.dtype
+
+    @property
+    def outputs(self) -> int:
+        """Neurons of each reported layer whose preactivations and NTK are kept: the leading one or two."""
+        return 2 if self.tensors & PAIR_TENSORS else 1
+
+    @property
+    def ntk(self) -> bool:
+        """Whether anything of the NTK is wanted."""
+        return bool(self.tensors & NTK_TENSORS)
+
+    @property
+    def forward_means(self) -> bool:
+        """Whether the marginal sampler averages the NTK over all backward passes."""
+        return self.ntk and len(self.x) <= _MOST_INPUTS
+
+    @property
+    def backward(self) -> bool:
+        """Whether the marginal sampler draws backward passes."""
+        return bool(self.tensors & {"A", "B"}) or (self.ntk and not self.forward_means)
 
     @property
     def first_moment(self) -> Tensor:
@@ -66,27 +87,33 @@ class Samples:
     Attributes
     ----------
     metric
-        (member, layer, N, N): G_12 = C_b + C_W/n sum_j sigma_j1 sigma_j2, the covariance of a layer's preactivations given
-        the layer before.
+        (member, layer, N, N): G_12 = C_b + C_W/n sum_j sigma_j1 sigma_j2, the covariance of a layer's preactivations
+        given the layer before.
     preactivation
         (member, layer, output, N): z_{i;a}.
     ntk
-        (member, layer, output, output, N, N): H_{ij;ab}; None unless wanted.
+        (member, layer, output, output, N, N): H_{ij;ab}; None unless drawn.
+    ntk_mean
+        (member, layer, N, N): H_{ii;ab}, averaged over neurons or more; None unless wanted.
+    cross
+        (layer, N, N, N, N), slots a c b d: mean over the members of z_ia z_jb H_ij;cd, i and j different neurons, or of
+        its average over more; None unless wanted.
     """
 
     metric: Tensor
     preactivation: Tensor
-    ntk: Tensor | None
+    ntk: Tensor | None = None
+    ntk_mean: Tensor | None = None
+    cross: Tensor | None = None
 
 
-def joined(chunks: list[Samples]) -> Samples:
-    """Samples of several chunks as one, in the given order."""
-    ntk = [chunk.ntk for chunk in chunks if chunk.ntk is not None]
-    return Samples(
-        torch.cat([chunk.metric for chunk in chunks]),
-        torch.cat([chunk.preactivation for chunk in chunks]),
-        torch.cat(ntk) if ntk else None,
-    )
+def with_ntk(samples: Samples, ntk: Tensor, target: Target) -> Samples:
+    """The same samples with a drawn NTK and what follows from it."""
+    cross = None
+    if "F" in target.tensors:
+        z = samples.preactivation
+        cross = torch.einsum("mla,mlb,mlcd->lacbd", z[:, :, 0], z[:, :, 1], ntk[:, :, 0, 1]) / len(z)
+    return replace(samples, ntk=ntk, ntk_mean=ntk.diagonal(dim1=2, dim2=3).mean(-1), cross=cross)
 
 
 def start_ntk(rate: Tensor, outputs: int) -> Tensor:

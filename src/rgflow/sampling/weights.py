@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from rgflow.sampling.algebra import inner, normal_rows
-from rgflow.sampling.samples import Samples, Target, start_ntk
+from rgflow.sampling.samples import Samples, Target, start_ntk, with_ntk
 
 STREAM = 0
 _CUT = 2.0  # standard deviations at which the truncated normal ends
@@ -44,12 +44,14 @@ def weight_samples(target: Target, members: int, generator: Callable[[int], torc
     """
     layers = forward(target, members, generator(STREAM), LAWS[law])
     reported = [layers[layer - 1] for layer in target.layers]
-    ntks = [backward(layers[:layer], target.outputs) for layer in target.layers if target.ntk]
-    return Samples(
-        torch.stack([layer.metric.expand(members, -1, -1) for layer in reported], 1),
-        torch.stack([layer.z[..., : target.outputs].mT.double() for layer in reported], 1),
-        torch.stack(ntks, 1) if ntks else None,
+    samples = Samples(
+        metric=torch.stack([layer.metric.expand(members, -1, -1) for layer in reported], 1),
+        preactivation=torch.stack([layer.z[..., : target.outputs].mT.double() for layer in reported], 1),
     )
+    if not target.ntk:
+        return samples
+    ntk = torch.stack([backward(layers[:layer], target.outputs) for layer in target.layers], 1)
+    return with_ntk(samples, ntk, target)
 
 
 def forward(target: Target, members: int, generator: torch.Generator, law: Law) -> list[Layer]:
@@ -103,7 +105,7 @@ def _orthogonal(shape: tuple[int, ...], dtype: torch.dtype, generator: torch.Gen
     members, rows, columns = shape
     tall = (members, max(rows, columns), min(rows, columns))
     q, r = torch.linalg.qr(normal_rows(tall, torch.float64, generator))
-    haar = q * torch.sgn(r.diagonal(dim1=1, dim2=2))[:, None, :] * math.sqrt(max(rows, columns))
+    haar: Tensor = q * torch.sgn(r.diagonal(dim1=1, dim2=2))[:, None, :] * math.sqrt(max(rows, columns))
     return (haar if rows >= columns else haar.mT).to(dtype).contiguous()
 
 

@@ -1,0 +1,135 @@
+"""Where things run: the device, one thread per process, and tasks on dask workers."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from rgflow.errors import RgflowError
+
+if TYPE_CHECKING:
+    import torch
+    from distributed import Client
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+DEVICES = ("auto", "cpu", "cuda")
+_ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+_RETRIES = 3  # of a task whose worker died
+
+
+def find_device(name: str) -> torch.device:
+    """The torch device called "cpu", "cuda" or "auto", which is CUDA if there is one.
+
+    Raises
+    ------
+    RgflowError
+        Unknown name, or CUDA asked for and absent.
+    """
+    import torch
+
+    if name not in DEVICES:
+        raise RgflowError(f"device = {name!r}; allowed: {', '.join(DEVICES)}")
+    present = torch.cuda.is_available()
+    if name == "cuda" and not present:
+        raise RgflowError("device = 'cuda', but torch finds no CUDA device here; use 'cpu' or 'auto'")
+    return torch.device("cuda" if present and name != "cpu" else "cpu")
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Let torch use one thread: sums come out the same to the bit in every process, and processes share the cores."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def physical_memory() -> int:
+    """Bytes of main memory of this machine."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def map_tasks(
+    function: Callable[[Item], Result],
+    items: Sequence[Item],
+    workers: int = 1,
+    cluster: str | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Iterator[tuple[int, Result]]:
+    """Apply a function to items, in this process or on dask workers; tasks whose worker is killed run again elsewhere.
+
+    Parameters
+    ----------
+    function, items
+        What to do; both are sent to the workers.
+    workers
+        Processes on this machine, each with one thread and its share of the memory. One worker is this process itself.
+    cluster
+        Instead of own processes: the address (``tcp://...``) or the scheduler file of a running dask cluster.
+    progress
+        Called with (done, total) after each item.
+
+    Yields
+    ------
+    (index, result), in the order of completion.
+
+    Raises
+    ------
+    RgflowError
+        Fewer than one worker.
+    Exception
+        Whatever the function raises.
+    """
+    if workers < 1:
+        raise RgflowError(f"workers = {workers}; at least 1 is needed")
+    done = _serial(function, items) if workers == 1 and cluster is None else _on_dask(function, items, workers, cluster)
+    for count, (index, result) in enumerate(done, start=1):
+        if progress is not None:
+            progress(count, len(items))
+        yield index, result
+
+
+def _serial(function: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[tuple[int, Result]]:
+    for index, item in enumerate(items):
+        yield index, function(item)
+
+
+def _on_dask(
+    function: Callable[[Item], Result], items: Sequence[Item], workers: int, cluster: str | None
+) -> Iterator[tuple[int, Result]]:
+    from distributed import as_completed
+
+    with _client(min(workers, len(items)), cluster) as client:
+        futures = client.map(function, items, pure=False, retries=_RETRIES)
+        index = {future.key: position for position, future in enumerate(futures)}
+        for future in as_completed(futures):
+            yield index[future.key], future.result()
+
+
+@contextmanager
+def _client(workers: int, cluster: str | None) -> Iterator[Client]:
+    from distributed import Client, LocalCluster
+
+    if cluster is not None:
+        where: dict[str, Any] = {"scheduler_file": cluster} if os.path.exists(cluster) else {"address": cluster}
+        with Client(**where) as client:
+            yield client
+        return
+    own = LocalCluster(
+        n_workers=workers,
+        threads_per_worker=1,
+        processes=True,
+        dashboard_address=None,
+        env=_ONE_THREAD,
+        memory_limit="auto",
+    )
+    with own, Client(own) as client:
+        yield client

@@ -1,0 +1,58 @@
+"""The sampled backward pass of the marginal sampler: the NTK of outputs, one member at a time of the ensemble."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from rgflow.sampling.algebra import covariance_factor, inner, mix, normal_rows, tolerance
+from rgflow.sampling.forward import Forward, Law
+from rgflow.sampling.samples import start_ntk
+
+
+class Cotangents(NamedTuple):
+    """Inner products of the cotangents Delta of a layer, all that the layer below needs to know of them: u . Delta
+    (members, N, M) and Delta . Delta (members, M, M)."""
+
+    overlap: Tensor
+    gram: Tensor
+
+
+def backward(passed: Forward, generator: torch.Generator) -> Tensor:
+    """NTK of the leading neurons of the last layer, summed over the parameters of all layers.
+
+    H_ij;ab = sum over layers of (lambda_b + lambda_W/n sigma_a . sigma_b) Delta_ia . Delta_jb.
+
+    Returns
+    -------
+    (members, output, output, N, N).
+    """
+    head = passed.heads[-1].double()
+    members, N, outputs = head.shape
+    # the cotangents of the last layer are the unit vectors of the neurons, whatever the input
+    unit = torch.eye(outputs, dtype=torch.float64, device=head.device)
+    cotangents = Cotangents(head, unit.expand(members, -1, -1))
+    ntk = start_ntk(passed.laws[-1].rate, outputs)
+    for here, law, above in zip(passed.hidden[::-1], passed.laws[-2::-1], passed.laws[:0:-1], strict=True):
+        v = _pull_back(here.whitened, above, cotangents, generator).view(members, outputs, -1, here.slope.shape[-1])
+        delta = (v * here.slope[:, None]).flatten(1, 2)
+        cotangents = Cotangents(inner(here.noise, delta), inner(delta, delta))
+        ntk = ntk + law.rate[:, None, :, None, :] * cotangents.gram.view(members, outputs, N, outputs, N)
+    return ntk.transpose(2, 3).expand(members, -1, -1, -1, -1)
+
+
+def _pull_back(whitened: Tensor, law: Law, cotangents: Cotangents, generator: torch.Generator) -> Tensor:
+    """Draw v = W^T Delta, (members, M, n), of the weights that ``law`` is the law of."""
+    overlap, gram = cotangents
+    factor = covariance_factor(gram, tolerance(whitened.dtype))
+    noise = normal_rows((len(gram), gram.shape[-1], whitened.shape[-1]), whitened.dtype, generator)
+    prior = mix(math.sqrt(law.C_W) * factor, noise)
+    residual = overlap - inner(whitened, prior)
+    if law.C_b > 0.0:
+        bias_noise = normal_rows((len(gram), gram.shape[-1], 1), whitened.dtype, generator)
+        bias = math.sqrt(law.C_b) * (factor @ bias_noise.double())
+        residual = residual - law.whitening.sum(-1, keepdim=True) * bias.mT
+    return mix(law.C_W * residual.mT, whitened, add_to=prior)

@@ -1,0 +1,105 @@
+"""What an ensemble at initialization is: everything that determines its numbers besides network and inputs."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+from rgflow.errors import RgflowError
+from rgflow.network import Network
+
+if TYPE_CHECKING:
+    import torch
+
+TENSORS = ("K", "V", "Theta", "D", "F", "A", "B")
+SAMPLERS = ("marginal", "weights")
+DTYPES = ("float32", "float64")
+LAWS = ("normal", "uniform", "truncated_normal", "discrete", "orthogonal")
+_ROW_INDEPENDENT = ("K", "Theta")  # what does not use that different neurons' weights are independent
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """Settings of an ensemble.
+
+    Attributes
+    ----------
+    seed
+        Selects the draws.
+    tensors
+        Tensors to estimate, of K, V, Theta, D, F, A, B.
+    sampler
+        "marginal" never draws a weight; "weights" draws them all.
+    law
+        Law of the weights: "normal", or for the weight sampler "uniform", "truncated_normal", "discrete", "orthogonal".
+    layers
+        Layers to report, increasing; None means all.
+    dtype
+        "float32" or "float64", of preactivations and cotangents; algebra between inputs is always float64.
+    kept
+        The first members whose preactivations (and NTK, if it is drawn) are kept one by one.
+
+    Raises
+    ------
+    RgflowError
+        A value that is not allowed: one line naming it.
+    """
+
+    seed: int
+    tensors: tuple[str, ...] = ("K", "V", "Theta")
+    sampler: str = "marginal"
+    law: str = "normal"
+    layers: tuple[int, ...] | None = None
+    dtype: str = "float32"
+    kept: int = 0
+
+    def __post_init__(self) -> None:
+        for name, value, allowed in (
+            ("sampler", self.sampler, SAMPLERS),
+            ("law", self.law, LAWS),
+            ("dtype", self.dtype, DTYPES),
+            *(("tensors", tensor, TENSORS) for tensor in self.tensors),
+        ):
+            if value not in allowed:
+                raise RgflowError(f"{name}: {value!r}; allowed: {', '.join(allowed)}")
+        if not self.tensors:
+            raise RgflowError(f"tensors is empty; allowed: {', '.join(TENSORS)}")
+        if self.seed < 0 or self.kept < 0:
+            raise RgflowError(f"seed = {self.seed}, kept = {self.kept}; neither may be negative")
+        self._check_law()
+
+    def _check_law(self) -> None:
+        if self.sampler == "marginal" and self.law != "normal":
+            raise RgflowError(
+                f"law = {self.law!r} needs sampler = 'weights'; the marginal sampler is exact for 'normal' only"
+            )
+        if self.law == "orthogonal" and (other := [name for name in self.tensors if name not in _ROW_INDEPENDENT]):
+            raise RgflowError(f"tensors: {other[0]!r} with law = 'orthogonal'; allowed: {', '.join(_ROW_INDEPENDENT)}")
+
+    def reported_layers(self, network: Network) -> tuple[int, ...]:
+        """The layers to report of a network.
+
+        Raises
+        ------
+        RgflowError
+            Unless they increase within 1..L, or if a tensor needs two neurons where a reported layer has one.
+        """
+        layers = tuple(range(1, network.depth + 1)) if self.layers is None else self.layers
+        if not layers or list(layers) != sorted(set(layers) & set(range(1, network.depth + 1))):
+            raise RgflowError(f"layers = {list(layers)}; they must increase within 1..{network.depth}")
+        two = [tensor for tensor in self.tensors if tensor in ("F", "A", "B")]
+        narrow = [layer for layer in layers if network.widths[layer] < 2]
+        if two and narrow:
+            raise RgflowError(f"tensors: {two[0]!r} needs 2 neurons; layer {narrow[0]} has {network.widths[narrow[0]]}")
+        return layers
+
+    def torch_dtype(self) -> torch.dtype:
+        """The dtype as torch's."""
+        import torch
+
+        return {"float32": torch.float32, "float64": torch.float64}[self.dtype]
+
+    def to_json(self) -> str:
+        """Canonical text of the settings."""
+        return json.dumps(asdict(self), sort_keys=True)
