@@ -1,0 +1,96 @@
+"""Estimators against brute force over tiny samples."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+
+from rgflow.sampling.estimators import estimates, jackknife, layer_covariance, sample_means, with_errors
+from rgflow.sampling.samples import Samples
+
+ALL = frozenset({"K", "V", "Theta", "D", "F", "A", "B"})
+WIDTHS_BELOW = [5, 7]
+
+
+def make_samples(members: int, N: int = 2, seed: int = 0) -> Samples:
+    """Arbitrary numbers with the symmetries of the real thing."""
+    rng = np.random.default_rng(seed)
+    G = rng.normal(size=(members, 2, N, N))
+    H = rng.normal(size=(members, 2, 2, 2, N, N)) + 0.3 * G[:, :, None, None]
+    metric, z = torch.tensor(G + G.swapaxes(2, 3)), torch.tensor(rng.normal(size=(members, 2, 2, N)))
+    ntk = torch.tensor(H + H.transpose(0, 1, 3, 2, 5, 4))
+    cross = torch.einsum("mla,mlb,mlcd->lacbd", z[:, :, 0], z[:, :, 1], ntk[:, :, 0, 1]) / members
+    return Samples(metric, z, ntk, ntk.diagonal(dim1=2, dim2=3).mean(-1), cross)
+
+
+def covariance(x: np.ndarray, y: np.ndarray) -> float:
+    return float(np.cov(x, y)[0, 1])  # numpy's default is unbiased
+
+
+def test_connected_tensors_are_unbiased_covariances_in_the_slots_of_the_theory() -> None:
+    samples = make_samples(9)
+    found = estimates(sample_means(samples, ALL), WIDTHS_BELOW, 9)
+    assert samples.ntk is not None
+    G, H, z = samples.metric.numpy(), samples.ntk.numpy(), samples.preactivation.numpy()
+    diagonal = (H[:, :, 0, 0] + H[:, :, 1, 1]) / 2
+    for layer, a, b, c, d in itertools.product(range(2), *[range(2)] * 4):
+        n, at = WIDTHS_BELOW[layer], (layer, a, b, c, d)
+        assert found["V"][at] == pytest.approx(n * covariance(G[:, layer, a, b], G[:, layer, c, d]))
+        assert found["D"][at] == pytest.approx(n * covariance(G[:, layer, a, b], diagonal[:, layer, c, d]))
+        pairs = [covariance(H[:, layer, i, i, a, b], H[:, layer, j, j, c, d]) for i, j in ((0, 1), (1, 0))]
+        assert found["A"][at] == pytest.approx(n * np.mean(pairs))
+        # F_1324: z inputs a, c paired with the first and second input of H; here slots (a b c d) = (1 3 2 4)
+        products = [z[:, layer, i, a] * z[:, layer, j, c] * H[:, layer, i, j, b, d] for i, j in ((0, 1), (1, 0))]
+        assert found["F"][at] == pytest.approx(n * np.mean(products))
+        # B_1324: first H with inputs 1 2 = (a c), second with 3 4 = (b d)
+        products = [H[:, layer, i, j, a, c] * H[:, layer, i, j, b, d] for i, j in ((0, 1), (1, 0))]
+        assert found["B"][at] == pytest.approx(n * np.mean(products))
+    np.testing.assert_allclose(found["K"], G.mean(0))
+    np.testing.assert_allclose(found["Theta"], diagonal.mean(0))
+
+
+def test_covariances_are_unbiased_on_average() -> None:
+    """Two members at a time: without the factor members/(members - 1) the mean would be off by one half."""
+    tiny = [estimates(sample_means(make_samples(2, seed=seed), ALL), [1, 1], 2) for seed in range(3000)]
+    V = np.array([one["V"][0, 0, 0, 0, 0] for one in tiny])
+    error = V.std() / np.sqrt(len(V))
+    assert abs(V.mean() - 4.0) < 4 * error  # the variance of 2 g with g ~ N(0, 1)
+    assert error < 0.2
+
+
+def grouped(groups: int) -> dict[str, np.ndarray]:
+    parts = [sample_means(make_samples(20, seed=seed), ALL) for seed in range(groups)]
+    return {name: np.stack([part[name] for part in parts]) for name in parts[0]}
+
+
+def test_pooled_groups_equal_one_large_sample() -> None:
+    pooled, _ = with_errors(grouped(5), WIDTHS_BELOW, 20)
+    chunks = [make_samples(20, seed=seed) for seed in range(5)]
+    whole = Samples(
+        torch.cat([s.metric for s in chunks]),
+        torch.cat([s.preactivation for s in chunks]),
+        torch.cat([s.ntk for s in chunks if s.ntk is not None]),
+        torch.cat([s.ntk_mean for s in chunks if s.ntk_mean is not None]),
+        torch.stack([s.cross for s in chunks if s.cross is not None]).mean(0),
+    )
+    for name, values in estimates(sample_means(whole, ALL), WIDTHS_BELOW, 100).items():
+        np.testing.assert_allclose(pooled[name], values, atol=1e-12)
+
+
+def test_jackknife_error_of_a_mean_is_the_textbook_one() -> None:
+    groups = grouped(8)
+    _, errors = with_errors(groups, WIDTHS_BELOW, 20)
+    np.testing.assert_allclose(errors["K"], groups["mean_G"].std(0, ddof=1) / np.sqrt(8))
+
+
+def test_layer_covariance_has_the_squared_errors_on_its_diagonal() -> None:
+    groups = grouped(8)
+    _, errors = with_errors(groups, WIDTHS_BELOW, 20)
+    for name, replicates in jackknife(groups, WIDTHS_BELOW, 20).items():
+        found = layer_covariance(replicates)
+        for a in range(2):
+            same = errors[name][(slice(None), *(a,) * (errors[name].ndim - 1))]
+            np.testing.assert_allclose(np.diagonal(found[a]), same**2)
