@@ -68,7 +68,7 @@ def train_block(
     members: range,
     *,
     device: str = "cpu",
-    progress: Callable[[int], None] | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> xr.Dataset:
     """Train some members of an ensemble.
 
@@ -82,7 +82,7 @@ def train_block(
     device
         Torch device.
     progress
-        Called with the number of members finished since the last call.
+        Called as progress(done, total) whenever members are finished.
 
     Returns
     -------
@@ -103,7 +103,7 @@ def train_block(
         record = Chunk(network, task, spec, index, device).train()
         records.append(_select(record, members, first=index * size))
         if progress is not None:
-            progress(len(records[-1].predictions))
+            progress(min((index + 1) * size, members.stop) - members.start, len(members))
     return _dataset(task, spec, members, records)
 
 
