@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import product
-from typing import cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -11,6 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 from rgflow.activations.registry import Activation
 from rgflow.errors import RgflowError
 from rgflow.gaussian.moments import MAX_FACTORS, Array, Moments, product_index, subsets
+from rgflow.gaussian.scale_invariant import ScaleInvariantMoments
+from rgflow.gaussian.smooth import SmoothMoments
 
 _SAME = 1e-14  # relative variance of z_a - z_b below which two inputs are one
 
@@ -89,7 +91,8 @@ class Expectations:
             for slots in product(range(d), repeat=MAX_FACTORS):
                 if len(set(slots)) == d:
                     for orders, quartic in quartics.items():
-                        quartic[tuple(chosen.T[list(slots)])] = means[:, *_product_indices(slots, orders, d)]
+                        here: Any = _product_indices(slots, orders, d)
+                        quartic[tuple(chosen.T[list(slots)])] = means[(slice(None), *here)]
         return quartics
 
     def _expand(self, distinct: Array, legs: int) -> Array:
@@ -104,8 +107,8 @@ def _product_indices(slots: tuple[int, ...], orders: tuple[int, ...], d: int) ->
 
 
 def _engine(activation: Activation, K: Array, rtol: float) -> Moments:
-    from rgflow.gaussian.smooth import SmoothMoments
-
+    if activation.slopes is not None:
+        return ScaleInvariantMoments(activation, K, rtol)
     if activation.kinks:
         raise RgflowError(f"Expectations of {activation.label}: kinks are not supported")
     return SmoothMoments(activation, K, rtol)
@@ -131,4 +134,4 @@ def _distinct_inputs(K: Array) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     same = variance[:, None] + variance - 2 * K <= _SAME * (variance[:, None] + variance)
     representative = np.argmax(same, axis=1)
     distinct, position = np.unique(representative, return_inverse=True)
-    return cast("NDArray[np.intp]", distinct), cast("NDArray[np.intp]", position)
+    return distinct, position

@@ -25,7 +25,7 @@ def trapezoid_rule(step: float, reach: float, shift: float = 0.0) -> tuple[Vecto
     shift = 0 and 1/2: the difference of the two rules is twice the error of either.
     """
     count = math.ceil(reach / step)
-    u: Vector = (np.arange(-count, count + 1) + shift) * step
+    u = step * np.arange(-count + shift, count + 1, dtype=np.float64)
     return u, step * normal_density(u)
 
 

@@ -77,7 +77,7 @@ class SmoothMoments:
         """Upper bounds of all products by Hoelder's inequality: the scale of a relative error."""
         roots = self._fourth_roots[subset]
         scales = [np.array([s**i * t**j for i, j in powers(len(subset))]) for s, t in roots]
-        return reduce(np.multiply.outer, scales)
+        return np.asarray(reduce(np.multiply.outer, scales))
 
     def _rule(self, factor: float) -> Rule:
         return Rule(factor * (_SAFETY_NATS - math.log(self._rtol)), self._activation.quadrature_radius)
@@ -97,7 +97,7 @@ class SmoothMoments:
 
 def _pair_scales(table: Array) -> Array:
     sizes = np.sqrt(np.einsum("ppaa->pa", table))
-    return np.einsum("pa,qb->pqab", sizes, sizes)
+    return np.asarray(np.einsum("pa,qb->pqab", sizes, sizes))
 
 
 def _relative_error(found: Array, control: Array, scales: Array) -> float:

@@ -1,0 +1,130 @@
+"""Wick contractions, moments and cumulants, and Hermite expansions."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from rgflow.activations.registry import Activation
+from rgflow.errors import RgflowError
+from rgflow.gaussian.nodes import normal_density, panel_rule, piecewise_edges
+
+Array = NDArray[np.float64]
+Block = tuple[int, ...]
+Partition = tuple[Block, ...]
+
+
+@cache
+def pairings(count: int) -> tuple[Partition, ...]:
+    """All ways to pair `count` positions: (count - 1)!! of them, none if count is odd."""
+    return tuple(partition for partition in set_partitions(count) if all(len(block) == 2 for block in partition))
+
+
+@cache
+def set_partitions(count: int) -> tuple[Partition, ...]:
+    """All set partitions of positions 0..count-1, each block sorted."""
+    return tuple(_partitions(tuple(range(count))))
+
+
+def _partitions(positions: Block) -> Iterator[Partition]:
+    if not positions:
+        yield ()
+        return
+    last = positions[-1]
+    for partition in _partitions(positions[:-1]):
+        yield (*partition, (last,))
+        for k, block in enumerate(partition):
+            yield (*partition[:k], (*block, last), *partition[k + 1 :])
+
+
+def wick_moment(K: ArrayLike, indices: Sequence[int]) -> float:
+    """<z_{i1} ... z_{im}>_K for zero-mean Gaussian z: the sum over pairings of products of K."""
+    covariance = np.asarray(K, dtype=np.float64)
+    terms = (math.prod(covariance[indices[a], indices[b]] for a, b in pairing) for pairing in pairings(len(indices)))
+    return float(sum(terms))
+
+
+def gaussian_moment(K: ArrayLike, order: int) -> Array:
+    """All moments <z_{a1} ... z_{a_order}>_K as a symmetric array with `order` axes."""
+    covariance = np.asarray(K, dtype=np.float64)
+    moments = {m: covariance if m == 2 else np.zeros((len(covariance),) * m) for m in range(1, order + 1)}
+    return cumulants_to_moments(moments)[order]
+
+
+def cumulants_to_moments(cumulants: Mapping[int, Array]) -> dict[int, Array]:
+    r"""Moments E[z_1 ... z_m] = sum over set partitions pi of prod_{b in pi} kappa_b.
+
+    Parameters
+    ----------
+    cumulants
+        By order m = 1, 2, ... without gaps: arrays with m axes of equal length.
+
+    Returns
+    -------
+    dict
+        Moments of the same orders and shapes.
+
+    Raises
+    ------
+    RgflowError
+        Orders with gaps, or an array whose axes do not match its order.
+    """
+    return _over_partitions(cumulants, lambda blocks: 1.0)
+
+
+def moments_to_cumulants(moments: Mapping[int, Array]) -> dict[int, Array]:
+    r"""Cumulants kappa_{1..m} = sum_pi (-1)^{|pi|-1} (|pi|-1)! prod_{b in pi} E[z_b], the inverse of the above."""
+    return _over_partitions(moments, lambda blocks: (-1.0) ** (blocks - 1) * math.factorial(blocks - 1))
+
+
+def _over_partitions(arrays: Mapping[int, Array], weight: Callable[[int], float]) -> dict[int, Array]:
+    _check_orders(arrays)
+    return {m: sum((weight(len(p)) * _outer(arrays, p, m) for p in set_partitions(m)), np.zeros(())) for m in arrays}
+
+
+def _check_orders(arrays: Mapping[int, Array]) -> None:
+    if sorted(arrays) != list(range(1, len(arrays) + 1)):
+        raise RgflowError(f"moments or cumulants of orders {sorted(arrays)}; allowed: 1, 2, ... without gaps")
+    sizes = {size for array in arrays.values() for size in array.shape}
+    if len(sizes) > 1 or any(array.ndim != order for order, array in arrays.items()):
+        raise RgflowError("moments or cumulants: the array of order m must have m axes, all of the same length")
+
+
+def _outer(arrays: Mapping[int, Array], partition: Partition, order: int) -> Array:
+    operands: list[Array | list[int]] = []
+    for block in partition:
+        operands += [arrays[len(block)], list(block)]
+    return np.asarray(np.einsum(*operands, list(range(order))))  # type: ignore[call-overload]
+
+
+def hermite_values(count: int, u: ArrayLike) -> Array:
+    """Orthonormal probabilists' Hermite polynomials He_k(u)/sqrt(k!) for k < count: (count, *u.shape)."""
+    x = np.asarray(u, dtype=np.float64)
+    values = np.empty((count, *x.shape))
+    for k in range(count):
+        lower = math.sqrt(k - 1) * values[k - 2] if k > 1 else 0.0
+        values[k] = (x * values[k - 1] - lower) / math.sqrt(k) if k else 1.0
+    return values
+
+
+def hermite_coefficients(activation: Activation, K: float, count: int, order: int = 0) -> Array:
+    r"""Coefficients c_k = <sigma^(order)(sqrt(K) u) He_k(u)>/sqrt(k!), k < count, for standard normal u; K > 0."""
+    if not K > 0:
+        raise RgflowError(f"hermite_coefficients: K = {K!r}; allowed: > 0")
+    sd = math.sqrt(K)
+    reach = 12.5 + 2 * math.sqrt(count)  # He_k(u) phi(u)^(1/2) oscillates out to 2 sqrt(k)
+    width = min(0.5, activation.quadrature_radius / sd, 4 / math.sqrt(count))
+    edges = piecewise_edges([kink / sd for kink in activation.kinks], min(width, 1 / sd), reach, width)
+    u, w = panel_rule(edges, 24)
+    values = activation.derivative(sd * u, order) * np.sqrt(normal_density(u)) * w
+    return np.asarray((hermite_values(count, u) * np.sqrt(normal_density(u))) @ values)
+
+
+def mehler_sum(first: ArrayLike, second: ArrayLike, correlation: float) -> float:
+    """<f(u) g(v)> = sum_k correlation^k f_k g_k for standard normal u, v from their Hermite coefficients."""
+    f, g = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
+    return float(np.sum(f * g * correlation ** np.arange(f.size)))
