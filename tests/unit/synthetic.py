@@ -6,6 +6,8 @@ import numpy as np
 import xarray as xr
 
 WIDTHS = (32, 64, 128)
+NTK_SAMPLES = (1, 4)
+"""Recorded NTK: a train and a test sample."""
 
 
 def theory_at_initialization(depth: int = 6, inputs: int = 2) -> xr.Dataset:
@@ -60,6 +62,7 @@ def training_theory(samples: int = 6, steps: int = 8) -> xr.Dataset:
         {
             "prediction_mean": (("step", "sample", "output"), ((1 - decay)[:, None] * target)[..., None]),
             "prediction_covariance": (("step", "sample_1", "sample_2"), spread[:, None, None] * gram),
+            "Theta_output": (("sample_1", "sample_2"), 4.0 * gram),
             "train_loss": ("step", 3.0 * decay + 1e-9),
             "test_loss": ("step", 3.0 * decay + 0.3),
         },
@@ -105,11 +108,16 @@ def _trained(theory: xr.Dataset, n: int, members: int, rng: np.random.Generator)
             np.sqrt((np.einsum("ta,tb->tab", variance, variance) + covariance**2) / (members - 1)),
         ),
     }
+    frozen = theory["Theta_output"].values[np.ix_(NTK_SAMPLES, NTK_SAMPLES)] * (1 + 1.0 / n)
+    ntk_dims = ("ntk_step", "ntk_sample_1", "ntk_sample_2")
+    data["NTK_mean"] = (ntk_dims, frozen + 0.01 * rng.standard_normal((2, *frozen.shape)))
+    data["NTK_mean_stderr"] = (ntk_dims, np.full((2, *frozen.shape), 0.01))
     for name, loss in losses.items():
         data[name] = (("member", "step"), loss)
         data[f"{name}_mean"] = (("step",), loss.mean(0))
         data[f"{name}_mean_stderr"] = (("step",), loss.std(0, ddof=1) / np.sqrt(members))
-    return xr.Dataset(data, coords={**theory.coords, "member": np.arange(members)})
+    ntk = {"ntk_step": [0, int(theory["step"][-1])], **{f"ntk_sample_{leg}": list(NTK_SAMPLES) for leg in (1, 2)}}
+    return xr.Dataset(data, coords={**theory.coords, **ntk, "member": np.arange(members)})
 
 
 def _dims(array: np.ndarray) -> tuple[str, ...]:

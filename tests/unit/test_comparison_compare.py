@@ -139,6 +139,20 @@ def test_training_compares_test_samples_only() -> None:
     assert float(compared["z_leading_rms"].sel(quantity="prediction_mean", width=WIDTHS[0])) < 3
 
 
+def test_trained_ntk_is_compared_with_the_frozen_one() -> None:
+    theory = training_theory()
+    experiment = trained(theory)
+    compared = compare_training(theory, experiment)
+    NTK = of(compared, "NTK")
+    assert NTK.sizes["component"] == 2 * 3
+    mixed = NTK.isel(component=np.flatnonzero((NTK.ntk_sample_1 == 1) & (NTK.ntk_sample_2 == 4)))
+    np.testing.assert_allclose(mixed["theory"], theory["Theta_output"].sel(sample_1=1, sample_2=4))
+    assert float(compared["z_leading_rms"].sel(quantity="NTK", width=WIDTHS[0])) > 5
+    assert float(compared["z_intercept_p_value"].sel(quantity="NTK")) > 1e-3
+    without = compare_training(theory, experiment.drop_vars(["NTK_mean", "NTK_mean_stderr"]))
+    assert "NTK" not in without["quantity"].values
+
+
 def test_summary_table_is_short_and_shows_the_worst_component(compared: xr.Dataset) -> None:
     rows = summary_table({"relu": compared, "gelu": compared}, most_rows=5)
     assert len(rows) == 5
