@@ -9,10 +9,12 @@ from shlex import quote
 
 from snakemake.settings.types import DeploymentMethod
 
+from rgflow.workflow.demand import Demand
 from rgflow.workflow.draw import figure_code
 from rgflow.workflow.study import CELL, WIDE_CELL, load_study
 
 study = load_study(config)
+demand = Demand(study)
 
 ROOT = study.root
 LOGS = f"{ROOT}/logs"

@@ -18,6 +18,10 @@ rule ensemble_block:
     conda:
         ENVIRONMENT
     threads: 1
+    resources:
+        mem_mb=demand.mem_mb("ensemble/block"),
+        runtime=demand.runtime("ensemble/block"),
+        dask="local",
     params:
         spec=partial(study.spec, "ensemble/block"),
         code=study.code("ensemble/block"),
@@ -25,7 +29,7 @@ rule ensemble_block:
         "Ensemble: {wildcards.activation}, {wildcards.init}, depth {wildcards.depth}, width {wildcards.width}, block {wildcards.block}"
     shell:
         "rgflow ensemble block --spec {params.spec:q} --input inputs {input.inputs:q}"
-        " --workers {threads} --output {output.manifest:q} > {log:q} 2>&1"
+        " --workers {threads} --cluster {resources.dask:q} --output {output.manifest:q} > {log:q} 2>&1"
 
 
 rule ensemble_combine:
@@ -51,6 +55,8 @@ rule ensemble_combine:
         f"{BENCHMARKS}/ensemble/{WIDE_CELL}.tsv"
     conda:
         ENVIRONMENT
+    resources:
+        mem_mb=demand.mem_mb("ensemble/combine"),
     params:
         spec=partial(study.spec, "ensemble/combine"),
         code=study.code("ensemble/combine"),

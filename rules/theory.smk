@@ -18,6 +18,9 @@ rule theory_initialization:
         f"{BENCHMARKS}/theory/initialization/{CELL}.tsv"
     conda:
         ENVIRONMENT
+    resources:
+        mem_mb=demand.mem_mb("theory/initialization"),
+        runtime=demand.runtime("theory/initialization"),
     params:
         spec=partial(study.spec, "theory/initialization"),
         code=study.code("theory/initialization"),

@@ -20,6 +20,10 @@ rule training_block:
     conda:
         ENVIRONMENT
     threads: 1
+    resources:
+        mem_mb=demand.mem_mb("training/block"),
+        runtime=demand.runtime("training/block"),
+        dask="local",
     params:
         spec=partial(study.spec, "training/block"),
         code=study.code("training/block"),
@@ -27,7 +31,7 @@ rule training_block:
         "Training: {wildcards.activation}, {wildcards.init}, depth {wildcards.depth}, width {wildcards.width}, block {wildcards.block}"
     shell:
         "rgflow training block --spec {params.spec:q} --input inputs {input.inputs:q}"
-        " --input learning_rate {input.learning_rate:q} --workers {threads}"
+        " --input learning_rate {input.learning_rate:q} --workers {threads} --cluster {resources.dask:q}"
         " --output {output.manifest:q} > {log:q} 2>&1"
 
 
@@ -54,6 +58,8 @@ rule training_combine:
         f"{BENCHMARKS}/training/{WIDE_CELL}.tsv"
     conda:
         ENVIRONMENT
+    resources:
+        mem_mb=demand.mem_mb("training/combine"),
     params:
         spec=partial(study.spec, "training/combine"),
         code=study.code("training/combine"),

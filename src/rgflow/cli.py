@@ -97,15 +97,22 @@ def _add_stage_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--output", type=Path, required=True, help="manifest to write, x.json; the store is x.zarr")
     parser.add_argument("--workers", type=int, default=1, help="processes to use on this machine")
     parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
-    parser.add_argument("--cluster", help="address or scheduler file of a dask cluster to use")
+    parser.add_argument(
+        "--cluster",
+        default="local",
+        help="local: own processes; srun: one dask worker per task of this SLURM job; or the address or scheduler file of a"
+        " running dask cluster",
+    )
 
 
 def _stage(options: argparse.Namespace) -> None:
     from rgflow.workflow.runner import parse_spec, run_stage
     from rgflow.workflow.stage import Resources
+    from rgflow.workflow.workers import workers
 
-    resources = Resources(workers=options.workers, device=options.device, cluster=options.cluster)
-    run_stage(options.stage, parse_spec(options.spec), _inputs(options.input), options.output, resources)
+    with workers(options.cluster) as cluster:
+        resources = Resources(workers=options.workers, device=options.device, cluster=cluster)
+        run_stage(options.stage, parse_spec(options.spec), _inputs(options.input), options.output, resources)
 
 
 def _figure(options: argparse.Namespace) -> None:

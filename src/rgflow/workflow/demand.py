@@ -1,0 +1,90 @@
+"""What a job asks of a cluster: memory and time, from the work of its cell and from the attempt.
+
+Work is counted in floating-point operations by the leading terms below. Requests are generous: a cluster ends a job that
+exceeds them, while a job that needs less only waits a little longer in the queue. Each further attempt asks for more.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+
+from rgflow.workflow.config import GROUP
+from rgflow.workflow.study import Study
+
+Labels = Mapping[str, str]
+Request = Callable[[Labels, int], int]
+
+_BASE_MB = 1500  # of a process that has imported torch, xarray and the rest, with room to spare
+_BASE_MINUTES = 15
+_SLOWEST_FLOPS = 1e9  # per second: the smallest networks, whose time is overhead
+_BYTES = 8
+_COPIES = 4  # of a result: itself, its encoded form, and intermediates
+_MB = 1e6
+
+
+class Demand:
+    """Requests of the jobs of a study.
+
+    Parameters
+    ----------
+    study : Study
+        The study.
+    """
+
+    def __init__(self, study: Study) -> None:
+        self.config = study.config
+        self._work = {"ensemble/block": self._sampling, "training/block": self._training}
+        self._numbers = {
+            "theory/initialization": self._tensors,
+            "ensemble/block": lambda labels: self._tensors(labels) * self.config.ensemble.block / GROUP,
+            "ensemble/combine": lambda labels: self._tensors(labels) * self.config.ensemble.members / GROUP,
+            "training/block": lambda labels: self._records(labels) * self.config.training.block,
+            "training/combine": lambda labels: self._records(labels) * self.config.training.members,
+        }
+
+    def mem_mb(self, stage: str) -> Request:
+        """Memory of a stage's job as a function of (wildcards, attempt), in MB; it doubles with every attempt."""
+        return lambda wildcards, attempt: math.ceil(self.memory(stage, dict(wildcards.items())) * 2 ** (attempt - 1))
+
+    def runtime(self, stage: str) -> Request:
+        """Time of a stage's job as a function of (wildcards, attempt), in minutes; it doubles with every attempt."""
+        return lambda wildcards, attempt: math.ceil(self.minutes(stage, dict(wildcards.items())) * 2 ** (attempt - 1))
+
+    def memory(self, stage: str, labels: Labels) -> float:
+        """MB of a job: the interpreter, and copies of what it reads or writes."""
+        return _BASE_MB + self._numbers[stage](labels) * _BYTES * _COPIES / _MB
+
+    def minutes(self, stage: str, labels: Labels) -> float:
+        """Minutes of a job on one core that is slow."""
+        return _BASE_MINUTES + self.work(stage, labels) / _SLOWEST_FLOPS / 60
+
+    def work(self, stage: str, labels: Labels) -> float:
+        """Floating-point operations of a job; 0 for stages whose time is mostly their start."""
+        return self._work[stage](labels) if stage in self._work else 0.0
+
+    def _sampling(self, labels: Labels) -> float:
+        """Members x layers x what a layer costs: n N draws and N^2 n products, or n^2 weights that meet N inputs."""
+        inputs, depth, width = self.config.inputs.probes, int(labels["depth"]), int(labels["width"])
+        marginal = width * inputs * (40 + 8 * inputs) + 100 * inputs**4
+        weights = width**2 * (10 + 6 * inputs) if self.config.ensemble.sampler == "weights" else 0
+        return float(self.config.ensemble.block * depth * (marginal + weights))
+
+    def _training(self, labels: Labels) -> float:
+        """Members x steps x 6 operations per weight and sample: forward, backward, gradient."""
+        depth, width = int(labels["depth"]), int(labels["width"])
+        weights = depth * width**2 + 1000  # few weights cost as much as a thousand
+        return float(self.config.training.block * self.config.training.steps * 6 * weights * self._samples)
+
+    @property
+    def _samples(self) -> int:
+        return self.config.inputs.train + self.config.inputs.test
+
+    def _tensors(self, labels: Labels) -> float:
+        """Numbers in all tensors with four sample legs."""
+        return float(len(self.config.ensemble.tensors) * int(labels["depth"]) * self.config.inputs.probes**4)
+
+    def _records(self, _: Labels) -> float:
+        """Numbers kept of one trained member: its outputs at the recorded steps, and two kernels."""
+        outputs = max(1, len(self.config.inputs.classes))
+        return float(self.config.training.records * self._samples * outputs + 2 * self._samples**2)
