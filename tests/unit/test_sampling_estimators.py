@@ -54,7 +54,7 @@ def test_connected_tensors_are_unbiased_covariances_in_the_slots_of_the_theory()
 
 def test_covariances_are_unbiased_on_average() -> None:
     """Two members at a time: without the factor members/(members - 1) the mean would be off by one half."""
-    tiny = [estimates(sample_means(make_samples(2, seed=seed), ALL), [1, 1], 2) for seed in range(3000)]
+    tiny = [estimates(sample_means(make_samples(2, seed=seed), frozenset({"V"})), [1, 1], 2) for seed in range(2000)]
     V = np.array([one["V"][0, 0, 0, 0, 0] for one in tiny])
     error = V.std() / np.sqrt(len(V))
     assert abs(V.mean() - 4.0) < 4 * error  # the variance of 2 g with g ~ N(0, 1)
