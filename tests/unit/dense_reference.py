@@ -23,7 +23,7 @@ FUNCTIONS = {
 class Grid:
     """Averages over N(0, K) on a tensor-product trapezoidal grid; u = K^-1 z is the score."""
 
-    def __init__(self, name: str, K: Any, step: float = 0.2) -> None:
+    def __init__(self, name: str, K: Any, step: float = 0.28) -> None:
         line = np.arange(-8.5, 8.5 + step / 2, step)
         white = np.array(list(product(line, repeat=len(K)))).T
         self.weight = step ** len(K) * np.prod(PHI * np.exp(-(white**2) / 2.0), axis=0)
@@ -34,10 +34,9 @@ class Grid:
 
     def mean(self, *factors: Any) -> Any:
         """<f_a g_b ...> over all labels; each factor is (N, nodes)."""
-        result = self.weight
-        for factor in factors:
-            result = result[..., None, :] * factor
-        return result.sum(axis=-1)
+        half = len(factors) // 2
+        left, right = _products(self.weight, factors[:half]), _products(np.ones_like(self.weight), factors[half:])
+        return np.tensordot(left, right, axes=(-1, -1))
 
     @cached_property
     def J(self) -> list[Any]:
@@ -62,6 +61,12 @@ class Grid:
         linear = np.einsum("ijk,jk->i", T, Q) + 2.0 * np.einsum("ijk,ij->k", T, Q)
         hermite = np.einsum("ijk,im,jm,km->m", T, u, u, u, optimize=True) - linear @ u
         return np.einsum("am,bm,m,m->ab", f, f, hermite, self.weight, optimize=True)
+
+
+def _products(start: Any, factors: tuple[Any, ...]) -> Any:
+    for factor in factors:
+        start = start[..., None, :] * factor
+    return start
 
 
 def dense_theory(network: Any, inputs: Any) -> dict[str, Any]:

@@ -197,7 +197,8 @@ def test_one_tensor_alone_equals_the_full_result(name: str) -> None:
     network = unequal("gelu", depth=3)
     alone = initialization_theory(network, TWO_INPUTS, tensors=[name])
     assert set(alone.data_vars) == {name, "quadrature_error"}
-    np.testing.assert_allclose(alone[name], initialization_theory(network, TWO_INPUTS)[name], rtol=1e-12, atol=1e-15)
+    full = initialization_theory(network, TWO_INPUTS)
+    np.testing.assert_allclose(alone[name], full[name], rtol=1e-9, atol=1e-15)
 
 
 def test_kernels_of_many_inputs_need_no_quartics() -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from dense_reference import dense_residual_theory
 
+from rgflow.activations.registry import activation
 from rgflow.errors import RgflowError
 from rgflow.network import Network
 from rgflow.theory.initialization import initialization_theory
@@ -16,9 +17,9 @@ from rgflow.theory.residual import residual_theory
 INPUTS = np.array([[0.6, -0.9, 0.4], [-0.2, 0.5, 1.1]])
 
 
-def network(activation: str, depth: int = 4) -> Network:
+def network(name: str, depth: int = 4) -> Network:
     layers = np.arange(depth)
-    return Network(activation, (3, *[10] * depth), 0.1 + 0.05 * layers, 0.8 + 0.1 * layers, 0.3, 0.7 - 0.1 * layers)
+    return Network(name, (3, *[10] * depth), 0.1 + 0.05 * layers, 0.8 + 0.1 * layers, 0.3, 0.7 - 0.1 * layers)
 
 
 @pytest.mark.parametrize("activation", ["tanh", "gelu", "relu"])
@@ -85,8 +86,6 @@ def test_tensors_depend_on_their_own_inputs_only(activation: str, samples: list[
 
 def test_leaky_relu_continues_to_linear() -> None:
     """Slope 1 is linear: the vertex then has no three-point part and every closed form must vanish with the kink."""
-    from rgflow.activations.registry import activation
-
     nearly = activation("leaky_relu", slope=1.0 - 1e-7)
     bent = residual_theory(Network(nearly, (3, *[10] * 4), 0.1, 0.8, 0.3, 0.7), INPUTS, 0.8, 0.7)
     straight = residual_theory(Network("linear", (3, *[10] * 4), 0.1, 0.8, 0.3, 0.7), INPUTS, 0.8, 0.7)
@@ -99,7 +98,7 @@ def test_leaky_relu_continues_to_linear() -> None:
     [
         (Network("tanh", (3, 10, 9), 0.0, 1.0), (1.0, 0.5), "n_1 = ... = n_L"),
         (network("tanh"), (float("nan"), 0.5), "finite"),
-        (network("hard_tanh"), (1.0, 0.5), "relu and leaky_relu only"),
+        (network("hard_tanh"), (1.0, 0.5), "only relu, leaky_relu"),
     ],
 )
 def test_unsupported_networks_are_refused(net: Any, xi: tuple[float, float], message: str) -> None:

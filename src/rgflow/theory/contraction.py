@@ -75,7 +75,7 @@ def hessian_contraction(H: Array, V: Array) -> Array:
 
 def outer(f: Array, g: Array) -> Array:
     """Product f_12 g_34 of two pair functions; (N, N, N, N)."""
-    return np.multiply.outer(f, g)
+    return np.asarray(np.multiply.outer(f, g))
 
 
 def exchange_pairs(T: Array) -> Array:
@@ -89,10 +89,11 @@ def cross_pairs(T: Array) -> Array:
 
 
 def _diagonal(T: Array) -> Array:
-    return np.einsum("aa...->a...", T)
+    diagonal: Array = np.einsum("aa...->a...", T)
+    return diagonal
 
 
-def _slots(J: Array, ndim: int) -> Array:
+def _slots(J: Array, ndim: int) -> tuple[Array, ...]:
     """Slots first, then the pair, then unit axes for the legs of an ndim-dimensional tensor that J does not touch."""
     slots = np.moveaxis(J, -1, 0)
-    return slots.reshape(slots.shape + (1,) * (ndim - 2))
+    return tuple(slots.reshape(slots.shape + (1,) * (ndim - 2)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 import numpy as np
+import numpy.typing as npt
 import xarray as xr
 
 from rgflow.errors import RgflowError
@@ -48,7 +49,8 @@ def evolve(depth: int, first: Tensors, advance: Callable[[int, Tensors], tuple[T
 
 def labelled(tensors: Tensors) -> xr.Dataset:
     """Dataset of tensors (layer, sample, ...) with dimensions ``layer`` from 1 and ``sample_1`` .. from 0."""
-    variables, coords = {}, {}
+    variables: dict[str, tuple[list[str], Array]] = {}
+    coords: dict[str, npt.NDArray[np.int_]] = {}
     for name, values in tensors.items():
         legs = [f"sample_{leg}" for leg in range(1, values.ndim)]
         variables[name] = (["layer", *legs], values)

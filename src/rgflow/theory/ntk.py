@@ -26,5 +26,5 @@ def next_ntk_correction(step: Step, Theta1: Array, Theta: Array, G1: Array, V: A
     S and S1 are the shifts of <s1 s2> and of P_12 = <s'1 s'2>.
     """
     S, S1 = mean_shift(step.J0, step.H0, G1, V), mean_shift(step.J1, step.H1, G1, V)
-    mixed = np.sum(step.J1 * own_pairs(D + 2.0 * cross_pairs(F)), axis=-1)
+    mixed: Array = np.sum(step.J1 * own_pairs(D + 2.0 * cross_pairs(F)), axis=-1)
     return step.rho * (step.lambda_W * S + step.C_W * (step.dd * Theta1 + Theta * S1 + mixed))

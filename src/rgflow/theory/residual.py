@@ -13,7 +13,6 @@ from functools import cached_property
 import numpy as np
 import xarray as xr
 
-from rgflow.activations.registry import Activation
 from rgflow.errors import RgflowError
 from rgflow.gaussian.expectations import Expectations
 from rgflow.network import Network
@@ -75,32 +74,28 @@ class ResidualStep(Step):
 
     def __init__(self, network: Network, layer: int, K: Array, xi: tuple[float, float], rtol: float) -> None:
         super().__init__(network, layer, Expectations(network.activation, K, rtol))
-        self.activation, self.K = network.activation, K
+        self.slopes, self.K = network.activation.slopes, K
         self.xi_1, self.xi_2 = xi
         self.c = self.xi_1**2 * self.C_W
 
     @cached_property
     def q(self) -> Array:
         """<d_beta (sigma_1 sigma_2)> for beta = 1, 2, (N, N, 2)."""
-        ds = self._scale_invariant_ds() if self.activation.kinks else self.averages.pair(1, 0)
+        ds = self.averages.pair(1, 0)
         return np.stack([ds, ds.T], axis=-1)
 
     @cached_property
     def third(self) -> tuple[Array, Array]:
-        """<sigma'''_1 sigma_2> and <sigma''_1 sigma'_2>, (N, N) each."""
-        if not self.activation.kinks:
-            return self.averages.pair(3, 0), self.averages.pair(2, 1)
-        mean, jump = _mean_and_jump(self.activation)
-        variance = np.diag(self.K)[:, None]
-        curvature = np.broadcast_to(mean * jump / np.sqrt(2.0 * math.pi * variance), self.K.shape)
-        return -self.K / variance * curvature, curvature
+        """<sigma'''_1 sigma_2> and <sigma''_1 sigma'_2>, (N, N) each.
 
-    def _scale_invariant_ds(self) -> Array:
-        """<sigma'_1 sigma_2> = (a_+^2 - a_-^2)/4 sqrt(2/pi) (sqrt(K_22) + K_12 / sqrt(K_11))."""
-        mean, jump = _mean_and_jump(self.activation)
-        deviation = np.sqrt(np.diag(self.K))
-        prefactor = mean * jump / math.sqrt(2.0 * math.pi)
-        return np.asarray(prefactor * (deviation[None, :] + self.K / deviation[:, None]))
+        For slopes a_+, a_- the latter is (a_+^2 - a_-^2) / (2 sqrt(2 pi K_11)), the former -K_12/K_11 times it.
+        """
+        if self.slopes is None:
+            return self.averages.pair(3, 0), self.averages.pair(2, 1)
+        a_minus, a_plus = self.slopes
+        variance = np.diag(self.K)[:, None]
+        ssd = (a_plus**2 - a_minus**2) / (2.0 * np.sqrt(2.0 * math.pi * variance)) * np.ones_like(self.K)
+        return -self.K / variance * ssd, ssd
 
 
 def next_three_point(step: ResidualStep, K: Array, T: Array) -> Array:
@@ -126,7 +121,7 @@ def next_residual_metric_correction(step: ResidualStep, G1: Array, T: Array, V: 
     sss, ssd = step.third
     single = np.einsum("aaa->a", T)[:, None]
     own, other = np.einsum("aab->ab", T), np.einsum("baa->ab", T)
-    half = sss * single + ssd * (2.0 * own + other)
+    half: Array = sss * single + ssd * (2.0 * own + other)
     return step.c * (mean_shift(step.J0, step.H0, G1, V) + (half + half.T) / 2.0) + step.xi_2**2 * G1
 
 
@@ -159,16 +154,12 @@ def _single_first(T: Array) -> Array:
     return np.moveaxis(T, -1, 0)
 
 
-def _mean_and_jump(activation: Activation) -> tuple[float, float]:
-    """(a_+ + a_-)/2 and a_+ - a_-."""
-    if activation.slopes is None:
-        raise RgflowError(f"residual theory of {activation.label}: kinks are supported for relu and leaky_relu only")
-    a_minus, a_plus = activation.slopes
-    return (a_plus + a_minus) / 2.0, a_plus - a_minus
-
-
 def _require_residual(network: Network, xi_1: float, xi_2: float) -> None:
     if len(set(network.widths[1:])) != 1:
         raise RgflowError(f"widths = {network.widths}; a skip connection needs n_1 = ... = n_L")
+    if network.activation.kinks and network.activation.slopes is None:
+        raise RgflowError(
+            f"residual theory of {network.activation.label}: of kinks only relu, leaky_relu are supported"
+        )
     if not (math.isfinite(xi_1) and math.isfinite(xi_2)):
         raise RgflowError(f"xi_1 = {xi_1}, xi_2 = {xi_2}; they must be finite")
