@@ -109,13 +109,14 @@ def _with_frozen_ntk(theory: xr.Dataset, trained: xr.Dataset) -> xr.Dataset:
     if "NTK_mean" not in trained:
         return theory
     legs = {f"sample_{leg}": trained[f"ntk_sample_{leg}"] for leg in (1, 2)}
-    frozen = theory["Theta_output"].sel(legs).drop_vars(list(legs))
+    frozen = theory["Theta_output"].isel(legs).drop_vars(list(legs), errors="ignore")
     return theory.assign(NTK=frozen.expand_dims(ntk_step=trained["ntk_step"]))
 
 
 def _select_samples(dataset: xr.Dataset, positions: np.ndarray) -> xr.Dataset:
+    """Keep some samples, labelled by their position among all."""
     dims = [dim for dim in ("sample", "sample_1", "sample_2") if dim in dataset.dims]
-    return dataset.isel(dict.fromkeys(dims, positions))
+    return dataset.isel(dict.fromkeys(dims, positions)).assign_coords(dict.fromkeys(dims, positions))
 
 
 def _compare(theory: xr.Dataset, experiment: xr.Dataset, quantities: tuple[Quantity, ...]) -> xr.Dataset:

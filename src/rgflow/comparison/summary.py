@@ -138,6 +138,6 @@ def component_label(component: xr.Dataset) -> str:
     scalars = {str(dim): label.values for dim, label in component.coords.items() if label.ndim == 0}
     integers = {dim: int(label) for dim, label in scalars.items() if label.dtype.kind in "iu" and label >= 0}
     used = {dim: value for dim, value in integers.items() if dim not in ("width", "output")}
-    legs = " ".join(str(value) for dim, value in used.items() if dim.startswith("sample_"))
-    words = [f"{dim} {value}" for dim, value in used.items() if not dim.startswith("sample_")]
+    legs = " ".join(str(value) for dim, value in used.items() if "sample_" in dim)
+    words = [f"{dim} {value}" for dim, value in used.items() if "sample_" not in dim]
     return " ".join([*words, f"({legs})"] if legs else words)

@@ -27,8 +27,8 @@ _SHOWN = ("K", "V", "Theta", "D", "F", "A", "B")
 def draw(theory: xr.Dataset, ensembles: xr.Dataset, comparison: xr.Dataset) -> Figure:
     """Draw one column per tensor (component of input 0 alone): value, relative deviation from leading order, z.
 
-    Solid lines are the leading order, dashed lines add the next order in 1/n (of theory for K and Theta, the fit
-    for the others). The lowest row holds z of the extrapolation to infinite width.
+    Solid lines are the leading order; dashed lines add the next order in 1/n where theory gives it (K and Theta). The
+    lowest row holds z of the extrapolation to infinite width.
 
     Parameters
     ----------
@@ -76,14 +76,15 @@ def _draw_values(axes: Axes, name: str, theory: xr.Dataset, ensembles: xr.Datase
 
 
 def _draw_deviation(axes: Axes, series: xr.Dataset) -> None:
-    """Relative deviation from leading order in per cent, with the next order dashed."""
+    """Relative deviation from leading order in per cent, with the next order dashed where theory gives it."""
     axes.axhline(0, color=THEORY)
     unit = 100 / series["theory"]
     for (n, color), offset in _fanned(series["width"].values):
         deviation = (series["experiment"].sel(width=n) - series["theory"]) * unit
         stderr = series["stderr"].sel(width=n) * unit
         axes.errorbar(series["layer"] + offset, deviation, stderr, fmt="o", color=color)
-        axes.plot(series["layer"], series["next_order"] / n * unit, "--", color=color, lw=0.9)
+        if series["next_order_known"].all():
+            axes.plot(series["layer"], series["next_order"] / n * unit, "--", color=color, lw=0.9)
 
 
 def _draw_z(axes: Axes, series: xr.Dataset) -> None:

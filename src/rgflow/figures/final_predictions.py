@@ -6,6 +6,7 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from rgflow.figures.images import draw_image
@@ -35,7 +36,7 @@ def draw(theory: xr.Dataset, trained: xr.Dataset, inputs: xr.Dataset) -> Figure:
     panels = figure.subplots(len(chosen), 1 + len(colors), squeeze=False, width_ratios=(0.45, *(1,) * len(colors)))
     for row, sample in zip(panels, chosen, strict=True):
         draw_image(row[0], inputs["x"].values[sample])
-        row[0].set_title(f"test input {sample}\n" + f"target {inputs['y'].values[sample, 0]:+.0f}", fontsize=7)
+        row[0].set_title(f"test input {sample}\ntarget ${inputs['y'].values[sample, 0]:+.0f}$", fontsize=7)
         for axes, (n, color) in zip(row[1:], colors.items(), strict=True):
             _draw_histogram(axes, theory, trained.sel(width=n), sample, color)
             axes.axvline(inputs["y"].values[sample, 0], color="0.5", ls=":", lw=0.9)
@@ -59,12 +60,13 @@ def _draw_histogram(axes: Axes, theory: xr.Dataset, trained: xr.Dataset, sample:
     mean = float(theory["prediction_mean"].isel(here))
     sd = float(theory["prediction_covariance"].isel(step=-1, sample_1=sample, sample_2=sample)) ** 0.5
     values = trained["prediction"].isel(here).values
-    edges = np.linspace(mean - _REACH * sd, mean + _REACH * sd, 33)
+    edges = np.linspace(mean - _REACH * sd, mean + _REACH * sd, 25)
     axes.hist(np.clip(values, edges[0], edges[-1]), edges.tolist(), density=True, color=color, alpha=0.75, lw=0)
     fine = np.linspace(edges[0], edges[-1], 200)
     axes.plot(fine, np.exp(-(((fine - mean) / sd) ** 2) / 2) / (sd * np.sqrt(2 * np.pi)), color=THEORY)
     z = (values.mean() - mean) / float(trained["prediction_mean_stderr"].isel(here))
     note = f"$z={z:+.1f}$\n" + rf"$s/\sigma={values.std(ddof=1) / sd:.2f}$"
     axes.annotate(note, (0.02, 0.97), xycoords="axes fraction", va="top", fontsize=6)
+    axes.xaxis.set_major_locator(MaxNLocator(4))
     axes.set(yticks=[], xlim=(edges[0], edges[-1]))
     axes.spines["left"].set_visible(False)

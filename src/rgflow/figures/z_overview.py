@@ -32,8 +32,12 @@ def draw(comparisons: Mapping[str, xr.Dataset]) -> Figure:
     figure = new_figure(height=max(2.6, 1.0 + 0.2 * len(quantities) * len(comparisons)))
     strips, histogram, trend = figure.subplots(1, 3, width_ratios=(1.5, 1.0, 1.2))
     _draw_strips(strips, comparisons, quantities)
-    _draw_histogram(histogram, comparisons)
+    _draw_histogram(histogram, comparisons, quantities)
     _draw_trend(trend, comparisons, quantities)
+    handles = [
+        Line2D([], [], ls="", marker="o", color=c, label=name) for name, c in category_colors(comparisons).items()
+    ]
+    figure.legend(handles=handles, loc="outside lower center", ncols=2 if len(handles) > 3 else len(handles))
     for axes, letter in zip((strips, histogram, trend), "abc", strict=True):
         mark_panel(axes, letter)
     return figure
@@ -55,19 +59,19 @@ def _draw_strips(axes: Axes, comparisons: Mapping[str, xr.Dataset], quantities: 
             axes.plot(np.clip(z[~inside], -_LIMIT, _LIMIT), y[~inside], "o", color=colors[label], ms=2.5, mfc="none")
     axes.set(xlim=(-1.04 * _LIMIT, 1.04 * _LIMIT), xlabel=r"$z$ at $n=\infty$", ylim=(len(quantities) - 0.45, -0.55))
     axes.set_yticks(range(len(quantities)), [f"${SYMBOLS[quantity]}$" for quantity in quantities])
-    handles = [Line2D([], [], ls="", marker="o", color=color, label=label) for label, color in colors.items()]
-    axes.legend(handles=handles, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, columnspacing=1.0)
 
 
-def _draw_histogram(axes: Axes, comparisons: Mapping[str, xr.Dataset]) -> None:
-    z = np.concatenate([comparison["z_intercept"].values for comparison in comparisons.values()])
+def _draw_histogram(axes: Axes, comparisons: Mapping[str, xr.Dataset], quantities: list[str]) -> None:
+    """Every quantity of every cell weighs the same, however many components it has."""
+    groups = [of_quantity(c, quantity)["z_intercept"].values for c in comparisons.values() for quantity in quantities]
+    weights = np.concatenate([np.full(group.size, 1 / group.size) for group in groups if group.size])
+    z = np.concatenate(groups)
     edges = np.linspace(-_LIMIT, _LIMIT, 31)
-    axes.hist(np.clip(z, -_LIMIT, _LIMIT), edges.tolist(), density=True, color="0.75", label=f"{z.size} components")
+    axes.hist(np.clip(z, -_LIMIT, _LIMIT), edges.tolist(), weights=weights, density=True, color="0.75")
     fine = np.linspace(-_LIMIT, _LIMIT, 200)
-    axes.plot(fine, np.exp(-(fine**2) / 2) / np.sqrt(2 * np.pi), color=THEORY, label="unit normal")
-    axes.set(xlabel=r"$z$ at $n=\infty$", ylabel="density")
-    axes.set_title(f"rms {np.sqrt(np.mean(z**2)):.2f}", loc="right")
-    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.06))
+    axes.plot(fine, np.exp(-(fine**2) / 2) / np.sqrt(2 * np.pi), color=THEORY)
+    axes.set(xlabel=r"$z$ at $n=\infty$", ylabel="density, equal weight per quantity")
+    axes.set_title(f"{z.size} components\nrms {np.sqrt(np.average(z**2, weights=weights)):.2f}")
 
 
 def _draw_trend(axes: Axes, comparisons: Mapping[str, xr.Dataset], quantities: list[str]) -> None:
@@ -87,7 +91,7 @@ def _draw_trend(axes: Axes, comparisons: Mapping[str, xr.Dataset], quantities: l
     axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.yaxis.set_major_formatter("{x:g}")
     axes.yaxis.set_minor_formatter(NullFormatter())
-    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=4, columnspacing=1.0)
+    axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
 
 
 def _median(cells: list[xr.Dataset], name: str) -> np.ndarray:
