@@ -65,7 +65,7 @@ class Rule:
             return 1
         if math.isinf(self.radius):
             return 10**6  # polynomials of unknown degree: leave them to the trapezoid
-        extra = 5 if self.shift == 0 else 8  # another node set where the trapezoid would be shifted
+        extra = 6 if self.shift == 0 else 9  # another node set where the trapezoid would be shifted
         return math.ceil((loading * (self.nats + _POLE_MARGIN) / (_HERMITE_RADIUS * self.radius)) ** 2) + extra
 
 

@@ -53,7 +53,8 @@ def _lowered(powers: tuple[int, ...], i: int) -> tuple[int, ...]:
 
 
 def _density_at_zero(variance: Array) -> Array:
-    return np.where(variance > 0, 1 / np.sqrt(2 * math.pi * np.where(variance > 0, variance, 1.0)), 0.0)
+    safe = np.where(variance > 0, variance, np.inf)
+    return np.asarray(1 / np.sqrt(2 * math.pi * safe))
 
 
 def _given_zero(K: Array, b: int) -> Array:
@@ -75,7 +76,7 @@ def _correlations(K: Array) -> Array:
     sd = np.sqrt(_variances(K))
     scale = sd[..., :, None] * sd[..., None, :]
     R = np.divide(K, scale, out=np.zeros_like(K), where=scale > 0)
-    return np.where(np.abs(R) > 1 - _ROUNDING, np.sign(R), R)
+    return np.asarray(np.where(np.abs(R) > 1 - _ROUNDING, np.sign(R), R))
 
 
 def _orthant_probability(K: Array, shift: float) -> Array:

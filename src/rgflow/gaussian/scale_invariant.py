@@ -113,11 +113,11 @@ class ScaleInvariantMoments:
         orthants = OrthantMoments(K[:, None] * (signs[:, :, None] * signs[:, None, :]), shift)
         slopes = np.where(signs > 0, self._plus, self._minus)
         total = np.zeros((len(K), *(len(choices),) * d))
-        for index in product(range(len(choices)), repeat=d):
+        for index in np.ndindex(*(len(choices),) * d):
             i, j = np.transpose([choices[k] for k in index])
             if np.sum(i + j) == MAX_FACTORS:
                 weights = np.prod(signs**i * slopes ** (i + j), axis=1)
-                total[(slice(None), *index)] = orthants.moment(tuple(i.tolist())) @ weights
+                total[(..., *index)] = orthants.moment(tuple(i.tolist())) @ weights
         return total
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from rgflow.activations.registry import Activation
 from rgflow.errors import RgflowError
-from rgflow.gaussian.moments import Array, powers, product_values, subsets
+from rgflow.gaussian.moments import MAX_FACTORS, Array, powers, product_values, subsets
 from rgflow.gaussian.nested import Family, Rule, product_means, square_means
 from rgflow.gaussian.price import price_gradient, price_hessian
 
@@ -75,9 +75,10 @@ class SmoothMoments:
 
     def _product_scales(self, subset: NDArray[np.intp]) -> Array:
         """Upper bounds of all products by Hoelder's inequality: the scale of a relative error."""
-        roots = self._fourth_roots[subset]
-        scales = [np.array([s**i * t**j for i, j in powers(len(subset))]) for s, t in roots]
-        return np.asarray(reduce(np.multiply.outer, scales))
+        choices = np.array(powers(len(subset)))
+        scales = [np.prod(roots**choices, axis=1) for roots in self._fourth_roots[subset]]
+        factors = reduce(np.add.outer, [choices.sum(axis=1)] * len(subset))
+        return np.where(factors == MAX_FACTORS, reduce(np.multiply.outer, scales), math.inf)  # others are not used
 
     def _rule(self, factor: float) -> Rule:
         return Rule(factor * (_SAFETY_NATS - math.log(self._rtol)), self._activation.quadrature_radius)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -21,7 +22,17 @@ Partition = tuple[Block, ...]
 @cache
 def pairings(count: int) -> tuple[Partition, ...]:
     """All ways to pair `count` positions: (count - 1)!! of them, none if count is odd."""
-    return tuple(partition for partition in set_partitions(count) if all(len(block) == 2 for block in partition))
+    return tuple(_pairings(tuple(range(count))))
+
+
+def _pairings(positions: Block) -> Iterator[Partition]:
+    if not positions:
+        yield ()
+        return
+    first, rest = positions[0], positions[1:]
+    for k, partner in enumerate(rest):
+        for pairing in _pairings(rest[:k] + rest[k + 1 :]):
+            yield ((first, partner), *pairing)
 
 
 @cache
@@ -50,9 +61,9 @@ def wick_moment(K: ArrayLike, indices: Sequence[int]) -> float:
 
 def gaussian_moment(K: ArrayLike, order: int) -> Array:
     """All moments <z_{a1} ... z_{a_order}>_K as a symmetric array with `order` axes."""
-    covariance = np.asarray(K, dtype=np.float64)
-    moments = {m: covariance if m == 2 else np.zeros((len(covariance),) * m) for m in range(1, order + 1)}
-    return cumulants_to_moments(moments)[order]
+    covariance = {2: np.asarray(K, dtype=np.float64)}
+    zero = np.zeros((len(covariance[2]),) * order)
+    return sum((_outer(covariance, pairing, order) for pairing in pairings(order)), zero)
 
 
 def cumulants_to_moments(cumulants: Mapping[int, Array]) -> dict[int, Array]:
@@ -73,7 +84,7 @@ def cumulants_to_moments(cumulants: Mapping[int, Array]) -> dict[int, Array]:
     RgflowError
         Orders with gaps, or an array whose axes do not match its order.
     """
-    return _over_partitions(cumulants, lambda blocks: 1.0)
+    return _over_partitions(cumulants, lambda _: 1.0)
 
 
 def moments_to_cumulants(moments: Mapping[int, Array]) -> dict[int, Array]:
@@ -95,10 +106,8 @@ def _check_orders(arrays: Mapping[int, Array]) -> None:
 
 
 def _outer(arrays: Mapping[int, Array], partition: Partition, order: int) -> Array:
-    operands: list[Array | list[int]] = []
-    for block in partition:
-        operands += [arrays[len(block)], list(block)]
-    return np.asarray(np.einsum(*operands, list(range(order))))  # type: ignore[call-overload]
+    operands: list[Any] = [part for block in partition for part in (arrays[len(block)], list(block))]
+    return np.asarray(np.einsum(*operands, list(range(order))))
 
 
 def hermite_values(count: int, u: ArrayLike) -> Array:
