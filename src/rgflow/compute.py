@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -110,7 +111,7 @@ def _on_dask(
     with _client(min(workers, len(items)), cluster) as client:
         futures = client.map(function, items, pure=False, retries=_RETRIES)
         index = {future.key: position for position, future in enumerate(futures)}
-        for future in as_completed(futures):
+        for future in as_completed(futures):  # type: ignore[no-untyped-call]  # distributed is partly annotated
             yield index[future.key], future.result()
 
 
@@ -120,16 +121,17 @@ def _client(workers: int, cluster: str | None) -> Iterator[Client]:
 
     if cluster is not None:
         where: dict[str, Any] = {"scheduler_file": cluster} if os.path.exists(cluster) else {"address": cluster}
-        with Client(**where) as client:
+        with Client(**where) as client:  # type: ignore[no-untyped-call]
             yield client
         return
-    own = LocalCluster(
+    own = LocalCluster(  # type: ignore[no-untyped-call]
         n_workers=workers,
         threads_per_worker=1,
         processes=True,
         dashboard_address=None,
-        env=_ONE_THREAD,
         memory_limit="auto",
+        silence_logs=logging.ERROR,
+        env=_ONE_THREAD,
     )
-    with own, Client(own) as client:
+    with own, Client(own) as client:  # type: ignore[no-untyped-call]
         yield client

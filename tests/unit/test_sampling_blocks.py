@@ -11,7 +11,14 @@ import xarray as xr
 
 from rgflow.errors import RgflowError
 from rgflow.network import Network
-from rgflow.sampling.blocks import combine, estimate, layer_covariance, sample_groups, sample_initialization
+from rgflow.sampling.blocks import (
+    combine,
+    estimate,
+    layer_covariance,
+    sample_block,
+    sample_groups,
+    sample_initialization,
+)
 from rgflow.sampling.spec import Ensemble
 
 NETWORK = Network("tanh", (3, 5, 4, 2), 0.1, 1.3, 0.2, 0.9)
@@ -56,6 +63,13 @@ def test_torch_threads_change_no_bit(whole: xr.Dataset) -> None:
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(before)
+
+
+def test_a_block_is_the_union_of_its_tasks(whole: xr.Dataset) -> None:
+    blocks = [sample_block(NETWORK, INPUTS, groups, ENSEMBLE, device="cpu") for groups in (range(3, 11), range(3))]
+    joined = combine(blocks)
+    assert joined.group.values.tolist() == list(range(11))
+    xr.testing.assert_identical(joined.isel(group=slice(4)), whole)
 
 
 def test_members_kept_one_by_one(whole: xr.Dataset) -> None:

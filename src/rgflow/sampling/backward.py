@@ -37,22 +37,22 @@ def backward(passed: Forward, generator: torch.Generator) -> Tensor:
     cotangents = Cotangents(head, unit.expand(members, -1, -1))
     ntk = start_ntk(passed.laws[-1].rate, outputs)
     for here, law, above in zip(passed.hidden[::-1], passed.laws[-2::-1], passed.laws[:0:-1], strict=True):
-        v = _pull_back(here.whitened, above, cotangents, generator).view(members, outputs, -1, here.slope.shape[-1])
+        v = _pull_back(here.sigma, above, cotangents, generator).view(members, outputs, -1, here.sigma.shape[-1])
         delta = (v * here.slope[:, None]).flatten(1, 2)
         cotangents = Cotangents(inner(here.noise, delta), inner(delta, delta))
         ntk = ntk + law.rate[:, None, :, None, :] * cotangents.gram.view(members, outputs, N, outputs, N)
     return ntk.transpose(2, 3).expand(members, -1, -1, -1, -1)
 
 
-def _pull_back(whitened: Tensor, law: Law, cotangents: Cotangents, generator: torch.Generator) -> Tensor:
+def _pull_back(sigma: Tensor, law: Law, cotangents: Cotangents, generator: torch.Generator) -> Tensor:
     """Draw v = W^T Delta, (members, M, n), of the weights that ``law`` is the law of."""
     overlap, gram = cotangents
-    factor = covariance_factor(gram, tolerance(whitened.dtype))
-    noise = normal_rows((len(gram), gram.shape[-1], whitened.shape[-1]), whitened.dtype, generator)
+    factor = covariance_factor(gram, tolerance(sigma.dtype))
+    noise = normal_rows((len(gram), gram.shape[-1], sigma.shape[-1]), sigma.dtype, generator)
     prior = mix(math.sqrt(law.C_W) * factor, noise)
-    residual = overlap - inner(whitened, prior)
+    seen = inner(sigma, prior)  # z . Delta of the prior draw
     if law.C_b > 0.0:
-        bias_noise = normal_rows((len(gram), gram.shape[-1], 1), whitened.dtype, generator)
-        bias = math.sqrt(law.C_b) * (factor @ bias_noise.double())
-        residual = residual - law.whitening.sum(-1, keepdim=True) * bias.mT
-    return mix(law.C_W * residual.mT, whitened, add_to=prior)
+        bias_noise = normal_rows((len(gram), gram.shape[-1], 1), sigma.dtype, generator)
+        seen = seen + math.sqrt(law.C_b) * (factor @ bias_noise.double()).mT
+    residual = overlap - law.whitening @ seen
+    return mix(law.C_W * residual.mT @ law.whitening, sigma, add_to=prior)

@@ -6,24 +6,22 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import torch
 import xarray as xr
 
-from rgflow.compute import find_device, map_tasks, one_thread, physical_memory
+from rgflow.compute import find_device, map_tasks, one_thread
 from rgflow.errors import RgflowError
 from rgflow.network import Network
 from rgflow.sampling import estimators
+from rgflow.sampling.chunks import checked_chunk_size, chunk_sampler, make_target
 from rgflow.sampling.estimators import Array
-from rgflow.sampling.marginal import marginal_samples
-from rgflow.sampling.rng import GROUP, Streams, chunk_members
+from rgflow.sampling.rng import GROUP
 from rgflow.sampling.samples import Samples, Target
 from rgflow.sampling.spec import Ensemble
-from rgflow.sampling.weights import weight_samples
-from rgflow.theory.inputs import Inputs, input_gram
+from rgflow.theory.inputs import Inputs
 
 Progress = Callable[[int, int], None]
 _GROUPS_PER_TASK = 5  # of a worker: small enough to share the work evenly and to show progress
@@ -79,9 +77,40 @@ def sample_initialization(
     """
     ensemble = Ensemble(seed, tuple(tensors), sampler, law, None if layers is None else tuple(layers), dtype, kept)
     groups = range(group_count(members))
-    tasks = [groups[start : start + _GROUPS_PER_TASK] for start in groups[::_GROUPS_PER_TASK]]
+    return estimate(
+        sample_block(
+            network, inputs, groups, ensemble, device=device, workers=workers, cluster=cluster, progress=progress
+        )
+    )
+
+
+def sample_block(
+    network: Network,
+    inputs: Inputs,
+    groups: range,
+    ensemble: Ensemble,
+    *,
+    device: str = "auto",
+    workers: int = 1,
+    cluster: str | None = None,
+    progress: Progress | None = None,
+) -> xr.Dataset:
+    """Draw a block, some groups of an ensemble, on any number of workers.
+
+    Parameters
+    ----------
+    groups
+        Labels of the groups; group g holds the members 1000 g .. 1000 g + 999.
+    network, inputs, ensemble, device, workers, cluster, progress
+        As for :func:`sample_initialization`.
+
+    Returns
+    -------
+    The dataset of :func:`sample_groups`.
+    """
+    tasks = [groups[start : start + _GROUPS_PER_TASK] for start in range(0, len(groups), _GROUPS_PER_TASK)]
     sample = partial(sample_groups, network, inputs, ensemble=ensemble, device=device)
-    return estimate(combine(block for _, block in map_tasks(sample, tasks, workers, cluster, progress)))
+    return combine(block for _, block in map_tasks(sample, tasks, workers, cluster, progress))
 
 
 def group_count(members: int) -> int:
@@ -100,26 +129,19 @@ def group_count(members: int) -> int:
 
 
 def sample_groups(
-    network: Network,
-    inputs: Inputs,
-    groups: range,
-    ensemble: Ensemble,
-    device: str = "auto",
-    progress: Progress | None = None,
+    network: Network, inputs: Inputs, groups: range, ensemble: Ensemble, device: str = "auto"
 ) -> xr.Dataset:
-    """Draw some groups of an ensemble: a block.
+    """Draw some groups of an ensemble in this process.
 
     Parameters
     ----------
-    network, inputs, ensemble, device, progress
-        As for :func:`sample_initialization`.
-    groups
-        Labels of the groups; group g holds the members 1000 g .. 1000 g + 999.
+    network, inputs, groups, ensemble, device
+        As for :func:`sample_block`.
 
     Returns
     -------
-    Dataset of group means (group, layer, sample_1, ...), see :data:`rgflow.sampling.estimators.MOMENTS`, and of the members
-    kept one by one. Attributes tell the ensemble.
+    Dataset of group means (group, layer, sample_1, ...), see :data:`rgflow.sampling.estimators.MOMENTS`, and of the
+    members kept one by one. Attributes tell the ensemble.
 
     Raises
     ------
@@ -129,14 +151,12 @@ def sample_groups(
     where = find_device(device)
     target = make_target(network, inputs, ensemble, where)
     size = checked_chunk_size(target, ensemble)
-    draw = _sampler(target, ensemble)
+    draw = chunk_sampler(target, ensemble)
     drawn = []
     with one_thread(), torch.no_grad():
         for group in groups:
             drawn.append(_draw_group(group, size, draw, ensemble))
             _require_finite(drawn[-1][0], target.layers)
-            if progress is not None:
-                progress(len(drawn), len(groups))
     means = {name: np.stack([means[name] for means, _ in drawn]) for name in drawn[0][0]}
     kept = {name: np.concatenate([kept[name] for _, kept in drawn]) for name in drawn[0][1]}
     return _labelled(means, kept, groups, target.layers).assign_attrs(_identity(target, ensemble, where))
@@ -160,7 +180,8 @@ def combine(blocks: Iterable[xr.Dataset]) -> xr.Dataset:
     if len(set(labels.tolist())) < len(labels):
         twice = labels[1:][labels[1:] == labels[:-1]]
         raise RgflowError(f"group {twice[0]} is in two blocks")
-    return joined[0].assign(joined[1].variables).assign_attrs(parts[0].attrs)
+    devices = sorted({device for part in parts for device in part.attrs["device"].split("+")})
+    return joined[0].assign(joined[1].variables).assign_attrs(parts[0].attrs, device="+".join(devices))
 
 
 def estimate(groups: xr.Dataset) -> xr.Dataset:
@@ -205,67 +226,6 @@ def layer_covariance(groups: xr.Dataset) -> xr.Dataset:
         for name, values in replicates.items()
     }
     return xr.Dataset(covariances, {"layer": groups.layer.values, "layer_other": groups.layer.values})
-
-
-def make_target(network: Network, inputs: Inputs, ensemble: Ensemble, device: torch.device) -> Target:
-    """What the samplers draw for an ensemble; checks network, inputs and settings against each other."""
-    input_gram(network, inputs)
-    if isinstance(inputs, xr.DataArray) and set(inputs.dims) == {"sample", "feature"}:
-        inputs = inputs.transpose("sample", "feature")
-    x = torch.as_tensor(np.array(inputs, dtype=np.float64), device=device)
-    layers = ensemble.reported_layers(network)
-    return Target(network, x, layers, frozenset(ensemble.tensors), ensemble.torch_dtype())
-
-
-def checked_chunk_size(target: Target, ensemble: Ensemble) -> int:
-    """Members drawn together.
-
-    Raises
-    ------
-    RgflowError
-        If the arrays of a chunk do not fit the machine's memory.
-    """
-    size = chunk_members(_largest_array(target, ensemble), target.x.device.type)
-    needed = chunk_bytes(target, ensemble, size)
-    device = target.x.device
-    total = torch.cuda.mem_get_info(device)[1] if device.type == "cuda" else physical_memory()
-    if needed > total:
-        raise RgflowError(
-            f"drawing {size} members at once needs {needed / 2**30:.1f} GiB; there are {total / 2**30:.1f} GiB"
-        )
-    return size
-
-
-def _largest_array(target: Target, ensemble: Ensemble) -> int:
-    widths = target.network.widths[: target.layers[-1] + 1]
-    if ensemble.sampler == "weights":
-        return max(below * width for below, width in pairwise(widths))
-    return len(target.x) * max([1, *(target.network.widths[layer] for layer in target.hidden)])
-
-
-def chunk_bytes(target: Target, ensemble: Ensemble, members: int) -> int:
-    """Upper estimate of the memory to draw ``members`` together, known beforehand."""
-    N, widths = len(target.x), target.network.widths[: target.layers[-1] + 1]
-    rows = sum(widths) * N * 3 + max(widths) * N * (2 * N + 6) * target.outputs
-    weights = sum(below * width for below, width in pairwise(widths))
-    numbers = rows + (2 * weights if ensemble.sampler == "weights" else 0)
-    small = len(target.layers) * N**2 * (4 + target.outputs**2) + 8 * N**4
-    return members * (numbers * target.dtype.itemsize + small * 8) + 8 * len(target.layers) * N**4 * len(target.tensors)
-
-
-def _sampler(target: Target, ensemble: Ensemble) -> Callable[[int, int], Samples]:
-    """The function that draws (chunk, members)."""
-    network = target.network
-    law = (network.activation.label, network.widths, network.C_b, network.C_W, len(target.x))
-    streams = Streams(repr((ensemble.seed, ensemble.sampler, ensemble.law, *law)), network.depth, target.x.device)
-
-    def draw(chunk: int, members: int) -> Samples:
-        generator = partial(streams.generator, chunk)
-        if ensemble.sampler == "weights":
-            return weight_samples(target, members, generator, ensemble.law)
-        return marginal_samples(target, members, generator)
-
-    return draw
 
 
 def _draw_group(
@@ -334,7 +294,7 @@ def _identity(target: Target, ensemble: Ensemble, device: torch.device) -> dict[
 
 
 def _require_same(first: xr.Dataset, other: xr.Dataset) -> None:
-    for key in ("network", "inputs", "ensemble", "device"):
+    for key in ("network", "inputs", "ensemble"):
         if first.attrs[key] != other.attrs[key]:
             raise RgflowError(f"blocks differ in {key}: {first.attrs[key]} and {other.attrs[key]}")
 

@@ -45,13 +45,13 @@ class Hidden:
         u, the preactivations before the factor.
     slope
         sigma'(z).
-    whitened
-        w = L^- sigma with the L^- of layer l+1.
+    sigma
+        sigma(z).
     """
 
     noise: Tensor
     slope: Tensor
-    whitened: Tensor
+    sigma: Tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,7 +79,7 @@ def forward(target: Target, members: int, generator: torch.Generator) -> Forward
             sigma, slope = _activate(target, mix(law.factor.expand(members, -1, -1), noise))
             passed.laws.append(layer_law(target, index + 1, inner(sigma, sigma) / sigma.shape[-1]))
             if slope is not None:
-                passed.hidden.append(Hidden(noise, slope, mix(passed.laws[-1].whitening, sigma)))
+                passed.hidden.append(Hidden(noise, slope, sigma))
     return passed
 
 

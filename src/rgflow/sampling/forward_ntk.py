@@ -23,7 +23,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from rgflow.sampling.algebra import inner
+from rgflow.sampling.algebra import inner, mix
 from rgflow.sampling.forward import Forward, Hidden, Law
 
 
@@ -74,9 +74,10 @@ def cross_mean(form: NTKForm, law: Law) -> Tensor:
 def _next_form(here: Hidden, law: Law, form: NTKForm, pairs: Tensor) -> NTKForm:
     P, index = len(form.mean), _pair_index(form)
     slopes = _products(pairs, here.slope)
-    sums = _members_last(inner(slopes, _products(pairs, here.noise, here.whitened)))
+    whitened = mix(law.whitening, here.sigma)
+    sums = _members_last(inner(slopes, _products(pairs, here.noise, whitened)))
     uu, ww = sums[:, :P][:, index], sums[:, P:][:, index]
-    X = _slope_moments(here)
+    X = _slope_moments(here, whitened)
     excess = form.alpha * slopes.sum(-1).double().T + (form.beta * uu).sum((1, 2))
     mean = _members_last(law.rate)[pairs[0], pairs[1]] + law.C_W * excess
     beta = law.C_W**2 * (form.alpha[:, None, None] * ww + _sandwich(X[pairs[0]], form.beta, X[pairs[1]]))
@@ -106,11 +107,11 @@ def _products(pairs: Tensor, *arrays: Tensor) -> Tensor:
     return products.flatten(1, 2)
 
 
-def _slope_moments(here: Hidden) -> Tensor:
+def _slope_moments(here: Hidden, whitened: Tensor) -> Tensor:
     """X_a;ce = sum_j sigma'_ja u_jc w_je: (N, N, N, members)."""
     members, N, n = here.noise.shape
     weighted = (here.slope[:, :, None] * here.noise[:, None]).view(members, N * N, n)
-    return _members_last(inner(weighted, here.whitened)).view(N, N, N, members)
+    return _members_last(inner(weighted, whitened)).view(N, N, N, members)
 
 
 def _sandwich(left: Tensor, middle: Tensor, right: Tensor) -> Tensor:
