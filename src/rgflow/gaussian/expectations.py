@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from rgflow.activations.registry import Activation
 from rgflow.errors import RgflowError
+from rgflow.gaussian.kinked import KinkedMoments
 from rgflow.gaussian.moments import MAX_FACTORS, Array, Moments, product_index, subsets
 from rgflow.gaussian.scale_invariant import ScaleInvariantMoments
 from rgflow.gaussian.smooth import SmoothMoments
@@ -79,6 +80,8 @@ class Expectations:
             self._quartics = self._all_quartics()
         arranged = tuple(sorted(orders))
         axes = np.argsort(np.argsort(orders, kind="stable"))
+        if not np.all(np.isfinite(self._quartics[arranged])):
+            raise RgflowError(f"quartic: the mean with orders {orders} does not exist where sigma jumps or overflows")
         return self._expand(self._quartics[arranged].transpose(tuple(axes)), 4)
 
     def _all_quartics(self) -> dict[tuple[int, ...], Array]:
@@ -110,7 +113,7 @@ def _engine(activation: Activation, K: Array, rtol: float) -> Moments:
     if activation.slopes is not None:
         return ScaleInvariantMoments(activation, K, rtol)
     if activation.kinks:
-        raise RgflowError(f"Expectations of {activation.label}: kinks are not supported")
+        return KinkedMoments(activation, K, rtol)
     return SmoothMoments(activation, K, rtol)
 
 

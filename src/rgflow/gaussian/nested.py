@@ -103,7 +103,7 @@ def product_means(families: Sequence[Family], K: Array, rule: Rule) -> Array:
     i, j = split.inner
     pair = _pair_means((families[i], families[j]), means[:, [i, j]], rest[np.ix_([i, j], [i, j])], rule)
     outer = [families[k](means[:, k]) for k in split.outer]
-    total = _contract(outer, w, pair)
+    total = contract(outer, w, pair)
     return np.transpose(total, np.argsort([*split.outer, i, j]))
 
 
@@ -114,7 +114,7 @@ def square_means(family: Family, variance: float, rule: Rule) -> Array:
     return np.asarray((values * w) @ values.T)
 
 
-def _contract(outer: Sequence[Array], w: Vector, pair: Array) -> Array:
+def contract(outer: Sequence[Array], w: Vector, pair: Array) -> Array:
     """Sum over outer nodes n of w[n] prod_k outer[k][f_k, n] pair[n, f, g]."""
     weight = w[None]
     for values in outer:

@@ -51,7 +51,9 @@ def single_mean(activation: Activation, orders: Sequence[int], K: ArrayLike) -> 
 
 def _regular_mean(activation: Activation, orders: Sequence[int], K: Vector) -> Vector:
     if activation.kinks:  # the panels follow the kinks, which sit at different u for different K
-        return np.concatenate([_mean_on(activation, orders, k, *_panels(activation, float(k[0]))) for k in K[:, None]])
+        return np.concatenate(
+            [_mean_on(activation, orders, k, *kinked_rule(activation, float(k[0]))) for k in K[:, None]]
+        )
     u, w = _smooth_rule(activation, float(K.max()))
     rows = max(1, _NODES_AT_ONCE // u.size)
     return np.concatenate([_mean_on(activation, orders, K[i : i + rows], u, w) for i in range(0, K.size, rows)])
@@ -66,7 +68,8 @@ def _smooth_rule(activation: Activation, K: float) -> tuple[Vector, Vector]:
     return trapezoid_rule(1 / max(2.5, 9 * math.sqrt(K) / activation.quadrature_radius), _REACH)
 
 
-def _panels(activation: Activation, K: float) -> tuple[Vector, Vector]:
+def kinked_rule(activation: Activation, K: float) -> tuple[Vector, Vector]:
+    """Nodes u and weights for functions of sqrt(K) u that are smooth from kink to kink."""
     s = math.sqrt(K)
     width = min(1.0, activation.analytic_radius / s)
     edges = piecewise_edges([kink / s for kink in activation.kinks], min(1 / s, width), _REACH, width)

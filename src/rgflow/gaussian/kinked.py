@@ -1,0 +1,188 @@
+"""Moments of an activation with kinks, integrated exactly from kink to kink.
+
+All integrals run over the inputs z themselves, on Gauss-Legendre panels that end at the kinks, against the Gaussian density.
+Beyond a kink a derivative sigma^(p) is a distribution: its regular part on the panels, plus delta functions and their
+derivatives at the kinks, whose pairing with the density is a derivative of the density there.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import cached_property, partial
+
+import numpy as np
+
+from rgflow.activations.registry import MAX_ORDER, Activation
+from rgflow.errors import RgflowError
+from rgflow.gaussian.density import density_derivative
+from rgflow.gaussian.moments import Array, powers, product_values, subsets
+from rgflow.gaussian.nested import Family, contract
+from rgflow.gaussian.nodes import panel_rule, piecewise_edges
+from rgflow.gaussian.price import price_gradient, price_hessian
+from rgflow.gaussian.single import kinked_rule, single_mean
+
+_REACH = 8.5  # standard deviations
+_PANEL = 3.0  # conditional standard deviations per panel
+_COUNT, _CONTROL_COUNT = 16, 20  # nodes per panel
+_TENSOR_COUNT, _TENSOR_CONTROL_COUNT = 10, 12  # where cost grows with their fourth power
+_LARGEST_GRID = 200_000
+_LARGEST_TENSOR_GRID = 600
+_POINTS_AT_ONCE = 128
+
+
+class KinkedMoments:
+    """`Moments` of an activation with kinks; distinct inputs must not be (nearly) linearly dependent."""
+
+    def __init__(self, activation: Activation, K: Array, rtol: float) -> None:
+        self.error = 0.0
+        self._activation, self._K, self._rtol = activation, K, rtol
+
+    def pair(self, p: int, q: int) -> Array:
+        result = np.array(self._tables[p, q])
+        np.fill_diagonal(result, np.asarray(single_mean(self._activation, (p, q), self._K.diagonal())))
+        return result
+
+    def gradient(self, p: int) -> Array:
+        slots = price_gradient(lambda i, j: self._tables[i, j], p)
+        diagonal = np.arange(len(slots))
+        slots[diagonal, diagonal, 1] = [self._variance_derivative(p, 1, K) for K in self._K.diagonal()]
+        return slots
+
+    def hessian(self, p: int) -> Array:
+        slots = price_hessian(lambda i, j: self._tables[i, j], p)
+        diagonal = np.arange(len(slots))
+        slots[diagonal, diagonal, 1, 1] = [self._variance_derivative(p, 2, K) for K in self._K.diagonal()]
+        return slots
+
+    def products(self, d: int) -> Array:
+        chosen = subsets(len(self._K), d)
+        route = {1: self._single_products, 2: self._pair_products}.get(d, self._tensor_products)
+        count, control = (_COUNT, _CONTROL_COUNT) if d < 3 else (_TENSOR_COUNT, _TENSOR_CONTROL_COUNT)
+        found = np.array([route(self._K[np.ix_(s, s)], count) for s in chosen])
+        self._check(found[0], route(self._K[np.ix_(chosen[0], chosen[0])], control))
+        if any(jump for jump in self._jumps[0]):  # sigma' has delta functions: only products of sigma exist
+            for axis in range(1, d + 1):
+                primed = [k for k, (_, primes) in enumerate(powers(d)) if primes]
+                np.moveaxis(found, axis, 0)[primed] = np.nan
+        return found
+
+    @cached_property
+    def _jumps(self) -> Array:
+        """Jumps of sigma^(p) at every kink: (p, kink)."""
+        sides = [self._activation.sides(kink, MAX_ORDER) for kink in self._activation.kinks]
+        jumps = np.array([np.subtract(above, below) for below, above in sides]).T
+        return np.asarray(np.where(np.abs(jumps) > 1e-14, jumps, 0.0))
+
+    @cached_property
+    def _tables(self) -> Array:
+        """<sigma^(p)_a sigma^(q)_b> of different inputs in the sense of distributions: (p, q, a, b); 0 for a = b."""
+        n = len(self._K)
+        tables = np.zeros((MAX_ORDER + 1, MAX_ORDER + 1, n, n))
+        for a, b in subsets(n, 2):
+            S = self._K[np.ix_((a, b), (a, b))]
+            found = self._pair_table(S, _COUNT)
+            self._check(found, self._pair_table(S, _CONTROL_COUNT))
+            tables[:, :, a, b], tables[:, :, b, a] = found, found.T
+        return tables
+
+    def _pair_table(self, S: Array, count: int) -> Array:
+        kinks = np.array(self._activation.kinks)
+        (x, f), (y, g) = (self._grid(self._tower, S, k, count) for k in (0, 1))
+        total = _banded_mean(x, f, y, g, S)
+        deltas = list(enumerate(self._delta_coefficients()))
+        for m, coefficients in deltas:
+            total += coefficients @ density_derivative(S, kinks[:, None], y, m, 0) @ g.T
+            total += f @ density_derivative(S, x[:, None], kinks, 0, m) @ coefficients.T
+            for n, others in deltas:
+                total += coefficients @ density_derivative(S, kinks[:, None], kinks, m, n) @ others.T
+        return total
+
+    def _tower(self, z: Array) -> Array:
+        return np.array(self._activation.derivatives(z, MAX_ORDER))
+
+    def _delta_coefficients(self) -> list[Array]:
+        """For m = 0, 1, ...: what multiplies the m-th derivative of the density: (order p, kink).
+
+        sigma^(p) contains jump(sigma^(p-1-m)) delta^(m), and integration by parts gives (-1)^m.
+        """
+        coefficients = []
+        for m in range(MAX_ORDER):
+            shifted = np.zeros((MAX_ORDER + 1, len(self._activation.kinks)))
+            shifted[m + 1 :] = (-1.0) ** m * self._jumps[: MAX_ORDER - m]
+            coefficients.append(shifted)
+        return coefficients
+
+    def _variance_derivative(self, p: int, times: int, K: float) -> float:
+        """d^times/dK^times of <(sigma^(p))^2>_K, by Stein: regular values against Hermite polynomials."""
+        if K == 0:
+            return 0.0
+        u, w = kinked_rule(self._activation, K)
+        hermite = u * u - 1 if times == 1 else u**4 - 6 * u * u + 3
+        values = self._activation.derivative(math.sqrt(K) * u, p)
+        return float(np.sum(w * hermite * values**2) / (2 * K) ** times)
+
+    def _grid(self, family: Family, K: Array, k: int, count: int) -> tuple[Array, Array]:
+        """Nodes z of input k and the weighted values of its functions there; panels resolve z_k given the others."""
+        sd = math.sqrt(K[k, k])
+        conditional = 1 / math.sqrt(np.linalg.inv(K)[k, k]) if np.linalg.cond(K) < 1e14 else 0.0
+        width = min(_PANEL * conditional, 2.0 * sd, self._activation.analytic_radius)
+        limit = _LARGEST_GRID if len(K) < 3 else _LARGEST_TENSOR_GRID
+        if 2 * _REACH * sd * count > limit * width:
+            what = f"Gaussian means of {self._activation.label} over {len(K)} inputs"
+            raise RgflowError(f"{what}: nearly dependent inputs; allowed with kinks: covariances far from singular")
+        z, w = panel_rule(piecewise_edges(self._activation.kinks, min(1.0, width), _REACH * sd, width), count)
+        return z, family(z) * w
+
+    def _single_products(self, K: Array, count: int) -> Array:
+        del count  # the rule has its own, ample number of nodes
+        u, w = kinked_rule(self._activation, K[0, 0])
+        return np.asarray(product_values(self._activation, math.sqrt(K[0, 0]) * u, 1) @ w)
+
+    def _pair_products(self, K: Array, count: int) -> Array:
+        family = partial(product_values, self._activation, d=2)
+        (x, f), (y, g) = (self._grid(family, K, k, count) for k in (0, 1))
+        return _banded_mean(x, f, y, g, K)
+
+    def _tensor_products(self, K: Array, count: int) -> Array:
+        d = len(K)
+        family = partial(product_values, self._activation, d=d)
+        return _tensor_mean([self._grid(family, K, k, count) for k in range(d)], K)
+
+    def _check(self, found: Array, control: Array) -> None:
+        error = float(np.max(np.abs(found - control)) / max(float(np.max(np.abs(control))), 1e-300))
+        if not error <= self._rtol:
+            what = f"Gaussian means of {self._activation.label}"
+            raise RgflowError(f"{what}: estimated error {error:.1e} exceeds rtol = {self._rtol:.1e}")
+        self.error = max(self.error, error)
+
+
+def _banded_mean(x: Array, f: Array, y: Array, g: Array, S: Array) -> Array:
+    """Sum of f[:, x] density(x, y) g[:, y], over the band of y that the density reaches from each x."""
+    slope = S[0, 1] / S[0, 0]
+    reach = (_REACH + 1) * math.sqrt(max(S[1, 1] - slope * S[0, 1], 0.0))
+    total = np.zeros((len(f), len(g)))
+    for start in range(0, x.size, _POINTS_AT_ONCE):
+        here = slice(start, start + _POINTS_AT_ONCE)
+        ends = slope * x[here][0], slope * x[here][-1]
+        band = slice(*np.searchsorted(y, (min(ends) - reach, max(ends) + reach)))
+        total += f[:, here] @ (density_derivative(S, x[here, None], y[band], 0, 0) @ g[:, band].T)
+    return total
+
+
+def _tensor_mean(grids: list[tuple[Array, Array]], K: Array) -> Array:
+    """Mean over three or four inputs on the product of their grids; the last two inputs meet in a matrix product."""
+    precision, head = np.linalg.inv(K), len(K) - 2
+    index = np.indices([z.size for z, _ in grids[:head]]).reshape(head, -1)
+    outer = np.stack([z[i] for (z, _), i in zip(grids, index, strict=False)], axis=-1)
+    near = np.einsum("ni,ij,nj->n", outer, np.linalg.inv(K[:head, :head]), outer) < _REACH**2
+    outer, index = outer[near], index[:, near]
+    (y, f), (z, g) = grids[head:]
+    shift = -outer @ precision[:head, head:]
+    constant = -0.5 * np.einsum("ni,ij,nj->n", outer, precision[:head, :head], outer)
+    left = np.exp(constant[:, None] + shift[:, :1] * y - 0.5 * precision[-2, -2] * y * y)
+    right = np.exp(shift[:, 1:] * z - 0.5 * precision[-1, -1] * z * z)
+    coupling = np.exp(-precision[-2, -1] * np.outer(y, z))
+    pair = np.stack([(((left * values) @ coupling) * right) @ g.T for values in f], axis=1)
+    norm = 1 / math.sqrt((2 * math.pi) ** len(K) * np.linalg.det(K))
+    values = [axis[:, i] for (_, axis), i in zip(grids, index, strict=False)]
+    return norm * contract(values, np.ones(len(outer)), pair)
