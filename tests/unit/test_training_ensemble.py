@@ -92,7 +92,7 @@ def test_members_train_as_torch_modules_do(
     spec = TrainingSpec(**{**vars(SPEC), "loss": loss, "optimizer": name})
     block = train_block(NETWORK, classes, spec, range(6))
     for member in (0, 5):
-        module = Module(NETWORK, Chunk(NETWORK, classes, spec, 0, "cpu"), member)
+        module = Module(NETWORK, Chunk(NETWORK, classes, spec, 0, torch.device("cpu")), member)
         expected = train_module(module, optimizer(module.groups(spec.learning_rate)), classes, loss)
         np.testing.assert_allclose(block["prediction"].sel(member=member), expected, rtol=1e-10, atol=1e-12)
     assert abs(block["prediction"][:, -1] - block["prediction"][:, 0]).min() > 1e-5
@@ -108,7 +108,7 @@ def test_recorded_losses_are_sums_over_samples(classes: Task, loss: str) -> None
 
 
 def test_ntk_equals_the_contraction_of_jacobians(task: Task) -> None:
-    chunk = Chunk(NETWORK, task, SPEC, 0, "cpu")
+    chunk = Chunk(NETWORK, task, SPEC, 0, torch.device("cpu"))
     module = Module(NETWORK, chunk, 2)
     parameters = dict(module.named_parameters())
 
@@ -198,7 +198,7 @@ def test_an_epoch_of_mini_batches_visits_every_sample_once_in_an_order_of_each_m
 def test_mini_batches_train_as_a_loop_over_them(task: Task) -> None:
     spec = TrainingSpec(**{**vars(SPEC), "batch_size": 2})
     block = train_block(NETWORK, task, spec, range(3))
-    chunk = Chunk(NETWORK, task, spec, 0, "cpu")
+    chunk = Chunk(NETWORK, task, spec, 0, torch.device("cpu"))
     module, batches = Module(NETWORK, chunk, 1), chunk._batches()
     optimizer = torch.optim.SGD(module.groups(spec.learning_rate))
     for _ in range(spec.steps[-1]):
@@ -286,6 +286,11 @@ def test_bad_settings_are_named(changes: dict[str, object], message: str) -> Non
 def test_bad_requests_are_named(task: Task, spec: dict[str, object], members: range, message: str) -> None:
     with pytest.raises(RgflowError, match=message):
         train_block(NETWORK, task, TrainingSpec(**{**vars(SPEC), **spec}), members)
+
+
+def test_an_unknown_device_is_named(task: Task) -> None:
+    with pytest.raises(RgflowError, match="device = 'tpu'"):
+        train_block(NETWORK, task, SPEC, range(3), device="tpu")
 
 
 @pytest.mark.parametrize(

@@ -70,9 +70,9 @@ class Chunk:
         Torch device.
     """
 
-    def __init__(self, network: Network, task: Task, spec: TrainingSpec, index: int, device: str) -> None:
+    def __init__(self, network: Network, task: Task, spec: TrainingSpec, index: int, device: torch.device) -> None:
         self.network, self.spec = network, spec
-        self.dtype, self.device = getattr(torch, spec.dtype), torch.device(device)
+        self.dtype, self.device = getattr(torch, spec.dtype), device
         self.size = members_per_chunk(network, task.train_count)
         self.index = index
         self.streams = Streams(_key(network, spec.seed), count=2, device=self.device)

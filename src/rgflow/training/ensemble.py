@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike
 
+from rgflow.compute import find_device, one_thread
 from rgflow.errors import RgflowError
 from rgflow.network import Network
 from rgflow.task import Task
@@ -80,7 +81,7 @@ def train_block(
         Labels of the members, a range of step 1. Any split of the labels gives the same bits; blocks whose bounds are
         multiples of ``members_per_chunk`` waste no work.
     device
-        Torch device.
+        "cpu", "cuda" or "auto", which is CUDA if there is one. The bits are those of the device.
     progress
         Called as progress(done, total) whenever members are finished.
 
@@ -98,9 +99,10 @@ def train_block(
     """
     _check(network, task, spec, members)
     size = members_per_chunk(network, task.train_count)
-    records = []
+    where, records = find_device(device), []
     for index in range(members.start // size, -(-members.stop // size)):
-        record = Chunk(network, task, spec, index, device).train()
+        with one_thread():
+            record = Chunk(network, task, spec, index, where).train()
         records.append(_select(record, members, first=index * size))
         if progress is not None:
             progress(min((index + 1) * size, members.stop) - members.start, len(members))
