@@ -24,7 +24,7 @@ from rgflow.gaussian.single import kinked_rule, single_mean
 _REACH = 8.5  # standard deviations
 _PANEL = 3.0  # conditional standard deviations per panel
 _COUNT, _CONTROL_COUNT = 16, 20  # nodes per panel
-_TENSOR_COUNT, _TENSOR_CONTROL_COUNT = 10, 12  # where cost grows with their fourth power
+_TENSOR_COUNT, _TENSOR_CONTROL_COUNT = 8, 10  # where cost grows with their fourth power
 _LARGEST_GRID = 200_000
 _LARGEST_TENSOR_GRID = 600
 _POINTS_AT_ONCE = 128
