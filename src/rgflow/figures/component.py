@@ -8,6 +8,14 @@ import xarray as xr
 from rgflow.comparison.quantities import SYMBOLS
 from rgflow.errors import RgflowError
 
+TENSORS = ("K", "V", "Theta", "D", "F", "A", "B")
+"""Order of the panels of a figure of tensors at initialization."""
+
+
+def tensors_of(comparison: xr.Dataset) -> list[str]:
+    """Tensors at initialization that were compared, in the order of the panels."""
+    return [name for name in TENSORS if name in comparison["quantity"].values]
+
 
 def of_quantity(comparison: xr.Dataset, quantity: str) -> xr.Dataset:
     """All components of one quantity."""

@@ -7,7 +7,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from rgflow.figures.component import along_layers, legs_of, tensor_symbol
+from rgflow.figures.component import along_layers, legs_of, tensor_symbol, tensors_of
 from rgflow.figures.style import (
     FULL_WIDTH,
     THEORY,
@@ -19,8 +19,6 @@ from rgflow.figures.style import (
     width_colors,
     z_band,
 )
-
-_SHOWN = ("K", "V", "Theta", "D", "F", "A", "B")
 
 
 @styled
@@ -35,7 +33,7 @@ def draw(theory: xr.Dataset, ensembles: xr.Dataset, comparison: xr.Dataset) -> F
     theory, ensembles, comparison : xr.Dataset
         As given to and returned by :func:`rgflow.comparison.compare.compare_initialization`.
     """
-    shown = [name for name in _SHOWN if name in comparison["quantity"].values]
+    shown = tensors_of(comparison)
     figure = new_figure(height=4.6, width=FULL_WIDTH * max(1.0, len(shown) / 4))
     panels = figure.subplots(3, len(shown), sharex=True, squeeze=False, height_ratios=(2.2, 1.6, 1.0))
     for column, name in enumerate(shown):
@@ -72,7 +70,7 @@ def _draw_values(axes: Axes, name: str, theory: xr.Dataset, ensembles: xr.Datase
     if leading.max() > 50 * abs(leading[leading != 0]).min() and leading.min() > 0:
         axes.set_yscale("log")
     else:
-        axes.set_ylim(bottom=min(0.0, float(leading.min())))
+        axes.set_ylim(min(0.0, float(leading.min())), 1.07 * axes.dataLim.y1)
 
 
 def _draw_deviation(axes: Axes, series: xr.Dataset) -> None:

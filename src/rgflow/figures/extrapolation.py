@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from rgflow.comparison.compare import MOST_POWERS
 from rgflow.comparison.statistics import fit_series
-from rgflow.figures.component import along_layers, legs_of, of_quantity, tensor_symbol
+from rgflow.figures.component import along_layers, legs_of, of_quantity, tensor_symbol, tensors_of
 from rgflow.figures.style import (
     CATEGORIES,
     FULL_WIDTH,
@@ -19,8 +19,6 @@ from rgflow.figures.style import (
     new_figure,
     styled,
 )
-
-_SHOWN = ("K", "V", "Theta", "D", "F", "A", "B")
 
 
 @styled
@@ -35,7 +33,7 @@ def draw(comparison: xr.Dataset) -> Figure:
     comparison : xr.Dataset
         Result of :func:`rgflow.comparison.compare.compare_initialization` with two or more widths.
     """
-    shown = [name for name in _SHOWN if name in comparison["quantity"].values]
+    shown = tensors_of(comparison)
     figure = new_figure(height=2.5, width=FULL_WIDTH * max(1.0, len(shown) / 4))
     panels = figure.subplots(1, len(shown), squeeze=False)[0]
     for axes, name, letter in zip(panels, shown, "abcdefg", strict=False):

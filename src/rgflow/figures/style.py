@@ -14,7 +14,7 @@ from matplotlib import colormaps, rc_context
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 from rgflow.errors import RgflowError
 
@@ -129,6 +129,14 @@ def step_axis(axes: Axes, last: int) -> None:
     decades = int(np.log10(max(last, 1)))
     axes.set_xticks([0, *(10**k for k in range(decades + 1))])
     axes.set_xlabel("gradient step")
+
+
+def plain_log_axis(axes: Axes) -> None:
+    """Make the vertical axis logarithmic with the plain numbers 1, 2, 5 of every decade, for less than about two decades."""
+    axes.set_yscale("log")
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_minor_formatter(NullFormatter())
 
 
 def z_band(axes: Axes, orientation: str = "horizontal") -> None:

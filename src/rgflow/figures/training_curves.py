@@ -7,9 +7,18 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from rgflow.figures.style import THEORY, mark_panel, new_figure, outer_legend, step_axis, styled, width_colors
+from rgflow.figures.style import (
+    THEORY,
+    mark_panel,
+    new_figure,
+    outer_legend,
+    plain_log_axis,
+    step_axis,
+    styled,
+    width_colors,
+)
 
-_VISIBLE = 1e-3
+_VISIBLE = 1e-2
 """Deviations are shown while the expected loss exceeds this fraction of the initial one; then all have converged."""
 
 
@@ -49,8 +58,12 @@ def _draw_losses(axes: Axes, name: str, theory: xr.Dataset, trained: xr.Dataset)
             of_width["step"], of_width[f"{name}_mean"], of_width[f"{name}_mean_stderr"], fmt="o", color=color, ms=2,
             label=f"$n={n}$",
         )  # fmt: skip
-    axes.set_yscale("log")
-    axes.set_ylim(bottom=max(1e-6 * float(theory[name].max()), 0.3 * float(theory[name].min())))
+    decades = float(np.log10(theory[name].max() / theory[name].min()))
+    if decades < 1.5:
+        plain_log_axis(axes)
+    else:
+        axes.set_yscale("log")
+    axes.set_ylim(bottom=float(max(1e-6 * theory[name].max(), 0.3 * theory[name].min())))
 
 
 def _draw_deviation(axes: Axes, name: str, theory: xr.Dataset, trained: xr.Dataset) -> None:

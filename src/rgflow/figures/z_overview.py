@@ -10,11 +10,19 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import LogLocator, NullFormatter
 
 from rgflow.comparison.quantities import SYMBOLS
 from rgflow.figures.component import of_quantity
-from rgflow.figures.style import MARKERS, THEORY, category_colors, mark_panel, new_figure, styled, z_band
+from rgflow.figures.style import (
+    MARKERS,
+    THEORY,
+    category_colors,
+    mark_panel,
+    new_figure,
+    plain_log_axis,
+    styled,
+    z_band,
+)
 
 _LIMIT = 5.0
 
@@ -29,7 +37,8 @@ def draw(comparisons: Mapping[str, xr.Dataset]) -> Figure:
         Cell label to a result of :mod:`rgflow.comparison.compare` with two or more widths.
     """
     quantities = list(dict.fromkeys(str(q) for c in comparisons.values() for q in c["quantity"].values))
-    figure = new_figure(height=max(2.6, 1.0 + 0.2 * len(quantities) * len(comparisons)))
+    strip_count = sum(c.sizes["quantity"] for c in comparisons.values())
+    figure = new_figure(height=max(3.0, 1.2 + 0.14 * strip_count))
     strips, histogram, trend = figure.subplots(1, 3, width_ratios=(1.5, 1.0, 1.2))
     _draw_strips(strips, comparisons, quantities)
     _draw_histogram(histogram, comparisons, quantities)
@@ -85,12 +94,10 @@ def _draw_trend(axes: Axes, comparisons: Mapping[str, xr.Dataset], quantities: l
         axes.plot(widths, leading, marker=marker, color=color, label=f"${SYMBOLS[quantity]}$")
         if not np.array_equal(leading, following):
             axes.plot(widths, following, "--", marker=marker, color=color, mfc="white")
-    axes.set(xscale="log", yscale="log", xlabel="width $n$", ylabel="rms $z$ at width $n$")
+    axes.set(xscale="log", xlabel="width $n$", ylabel="rms $z$ at width $n$")
     axes.set_xticks(widths.values, [str(n) for n in widths.values])
     axes.xaxis.minorticks_off()
-    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axes.yaxis.set_major_formatter("{x:g}")
-    axes.yaxis.set_minor_formatter(NullFormatter())
+    plain_log_axis(axes)
     axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
 
 
