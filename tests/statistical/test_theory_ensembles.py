@@ -53,7 +53,9 @@ def test_exact_results_hold_at_tiny_widths(activation: str, exact: Any, samples:
     assert largest_z(sampled["B"], leading["B"]) > 10.0
 
 
-@pytest.mark.parametrize("activation", ["tanh", "gelu", "relu"])
+@pytest.mark.parametrize(
+    "activation", ["gelu", pytest.param("tanh", marks=pytest.mark.slow), pytest.param("relu", marks=pytest.mark.slow)]
+)
 def test_all_tensors_to_leading_order(activation: str) -> None:
     """Estimates at n and 2n, extrapolated, meet the theory; the deviation at 2n is smaller than at n.
 
@@ -85,14 +87,16 @@ def test_next_to_leading_ntk_mean(activation: str) -> None:
     assert largest_z(sampled, theory["Theta"]) > 5.0
 
 
-@pytest.mark.parametrize("activation", ["tanh", "gelu", "relu"])
-@pytest.mark.parametrize("xi", [pytest.param((1.0, 0.0), id="plain"), pytest.param((0.8, 0.9), id="residual")])
+@pytest.mark.parametrize(
+    ("activation", "xi"),
+    [("tanh", (1.0, 0.0)), ("relu", (1.0, 0.0)), ("gelu", (0.8, 0.9)), ("relu", (0.8, 0.9))],
+)
 def test_next_to_leading_metric(activation: str, xi: tuple[float, float]) -> None:
     """E[z z] - K is G1/n: without it the sampled mean is rejected."""
-    net = residual_network(activation, 24)
+    net = residual_network(activation, 16)
     theory = residual_theory(net, INPUTS, *xi).isel(layer=-1)
     sampled = sampled_kernel(net, INPUTS, xi, FUNCTIONS[activation][0], members=100_000, seed=3)
-    assert largest_z(sampled, theory["K"] + theory["G1"] / 24, allowance=0.002) < 5.0
+    assert largest_z(sampled, theory["K"] + theory["G1"] / 16, allowance=0.003) < 5.0
     assert largest_z(sampled, theory["K"]) > 5.0
 
 

@@ -13,8 +13,8 @@ from rgflow.theory.contraction import Array
 Inputs = npt.ArrayLike | xr.DataArray
 
 
-def input_gram(network: Network, inputs: Inputs) -> Array:
-    """Inner products x_1 . x_2 / n_0 of checked inputs.
+def checked_inputs(network: Network, inputs: Inputs) -> Array:
+    """A float64 copy of the inputs, (N, n_0).
 
     Parameters
     ----------
@@ -22,10 +22,6 @@ def input_gram(network: Network, inputs: Inputs) -> Array:
         The network; n_0 must be the number of features.
     inputs
         (sample, feature) numbers. Named dimensions of a DataArray may come in any order.
-
-    Returns
-    -------
-    (N, N) array.
 
     Raises
     ------
@@ -35,7 +31,7 @@ def input_gram(network: Network, inputs: Inputs) -> Array:
     if isinstance(inputs, xr.DataArray) and set(inputs.dims) == {"sample", "feature"}:
         inputs = inputs.transpose("sample", "feature")
     try:
-        x = np.asarray(inputs, dtype=np.float64)
+        x = np.array(inputs, dtype=np.float64)
     except (TypeError, ValueError):
         raise RgflowError("inputs are not numbers; an array (sample, feature) is needed") from None
     if x.ndim != 2 or x.shape[0] == 0 or x.shape[1] != network.widths[0]:
@@ -43,4 +39,10 @@ def input_gram(network: Network, inputs: Inputs) -> Array:
     if not np.isfinite(x).all():
         sample, feature = np.argwhere(~np.isfinite(x))[0]
         raise RgflowError(f"inputs[{sample}, {feature}] = {x[sample, feature]}; inputs must be finite")
+    return x
+
+
+def input_gram(network: Network, inputs: Inputs) -> Array:
+    """Inner products x_1 . x_2 / n_0 of checked inputs, (N, N)."""
+    x = checked_inputs(network, inputs)
     return np.asarray(x @ x.T / x.shape[1])
