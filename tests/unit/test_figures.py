@@ -46,7 +46,7 @@ def _preactivation() -> xr.DataArray:
     z = np.random.default_rng(4).standard_normal((3, 300, 6, 2, 2))
     return xr.DataArray(
         z,
-        dims=("width", "member", "layer", "neuron", "sample"),
+        dims=("width", "member", "layer", "output_1", "sample_1"),
         coords={"width": list(WIDTHS), "layer": np.arange(1, 7)},
     )
 
@@ -157,10 +157,16 @@ def test_overview_counts_every_component(figures: dict[str, Figure], sources: di
 
 def test_excess_kurtosis_of_a_normal_mixture() -> None:
     rng = np.random.default_rng(6)
-    scale = np.where(rng.random(400_000) < 0.5, 1.0, np.sqrt(2.0))
-    value, stderr = excess_kurtosis(scale * rng.standard_normal(scale.size))
+    scale = np.where(rng.random((400_000, 1)) < 0.5, 1.0, np.sqrt(2.0))
+    value, stderr = excess_kurtosis(scale * rng.standard_normal(scale.shape))
     assert abs(value - 1 / 3) < 4 * stderr  # 3 E s^4 / (E s^2)^2 - 3 = 3 * 2.5 / 2.25 - 3
     assert 0.005 < stderr < 0.03
+
+
+def test_neurons_of_one_member_do_not_count_as_independent() -> None:
+    z = np.random.default_rng(7).standard_normal((1000, 1))
+    once, twice = excess_kurtosis(z), excess_kurtosis(np.repeat(z, 2, axis=1))
+    assert twice == pytest.approx(once, rel=1e-12)
 
 
 def test_wider_networks_are_darker() -> None:

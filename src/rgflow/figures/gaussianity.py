@@ -22,9 +22,9 @@ def draw(theory: xr.Dataset, ensembles: xr.Dataset) -> Figure:
     theory : xr.Dataset
         ``K``, ``V`` of :func:`rgflow.theory.initialization.initialization_theory`.
     ensembles : xr.Dataset
-        ``preactivation`` (width, member, layer, neuron, sample) of the first members; input 0 is shown.
+        ``preactivation`` (width, member, layer, output_1, sample_1) of the first members; input 0 is shown.
     """
-    z = ensembles["preactivation"].isel(sample=0).stack(draw=("member", "neuron"), create_index=False)
+    z = ensembles["preactivation"].isel(sample_1=0).transpose("width", "layer", "member", "output_1")
     figure = new_figure(height=2.6)
     density, kurtosis = figure.subplots(1, 2)
     _draw_density(density, z.isel(layer=-1))
@@ -35,21 +35,24 @@ def draw(theory: xr.Dataset, ensembles: xr.Dataset) -> Figure:
 
 
 def excess_kurtosis(z: np.ndarray) -> tuple[float, float]:
-    """Return E z^4 / (E z^2)^2 - 3 of zero-mean draws with its standard error by linear propagation."""
+    """Return E z^4 / (E z^2)^2 - 3 of zero-mean draws (member, neuron), and its standard error by linear propagation.
+
+    Neurons of one member are correlated; members are independent.
+    """
     square = z**2
     variance, fourth = square.mean(), (square**2).mean()
     influence = square**2 / variance**2 - 2 * fourth * square / variance**3
-    return float(fourth / variance**2 - 3), float(influence.std(ddof=1) / np.sqrt(z.size))
+    return float(fourth / variance**2 - 3), float(influence.mean(axis=1).std(ddof=1) / np.sqrt(len(z)))
 
 
 def _draw_density(axes: Axes, z: xr.DataArray) -> None:
     edges = np.linspace(-_REACH, _REACH, 51)
     for n, color in width_colors(z["width"].values).items():
-        values = z.sel(width=n).values
+        values = z.sel(width=n).values.ravel()
         axes.hist(values / values.std(), edges.tolist(), density=True, histtype="step", color=color, label=f"$n={n}$")
     fine = np.linspace(-_REACH, _REACH, 200)
     axes.plot(fine, np.exp(-(fine**2) / 2) / np.sqrt(2 * np.pi), color=THEORY, lw=0.8, label="Gaussian")
-    lowest = 0.5 / (z.sizes["draw"] * (edges[1] - edges[0]))  # half a draw in one bin
+    lowest = 0.5 / (values.size * (edges[1] - edges[0]))  # half a draw in one bin
     axes.set(
         yscale="log", ylim=(lowest, 1), xlabel=r"$z/\sqrt{\mathrm{E}\,z^2}$", ylabel="density", xlim=(-_REACH, _REACH)
     )
