@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ import xarray as xr
 
 import rgflow
 from rgflow.errors import RgflowError
-from rgflow.store import memo, publish
+from rgflow.store import memo, publish, temporary
 from rgflow.store.check import check_results
 from rgflow.store.digest import digest_variables
 from rgflow.store.inspect import describe
@@ -87,7 +88,7 @@ def test_replacing_a_result_is_one_rename(tmp_path: Path) -> None:
 
 
 def test_leftovers_of_dead_processes_go_those_of_living_stay(tmp_path: Path) -> None:
-    dead, alive = (tmp_path / f".x.zarr.{publish._HOST}-{pid}-abc.tmp" for pid in (2**22 + 1, os.getpid()))
+    dead, alive = (tmp_path / f".x.zarr.{temporary.HOST}-{pid}-abc.tmp" for pid in (2**22 + 1, os.getpid()))
     elsewhere = tmp_path / ".x.zarr.othernode-1-abc.tmp"
     for folder in (dead, alive, elsewhere):
         folder.mkdir()
@@ -152,7 +153,9 @@ def test_check_names_what_is_damaged(tmp_path: Path) -> None:
 
 def test_open_results_combines_a_sweep_by_label(tmp_path: Path) -> None:
     for activation, depth, width in (("relu", 3, 8), ("relu", 3, 16), ("tanh", 4, 8)):
-        publish.publish(kernel(width, depth), tmp_path / f"ensemble/activation~{activation}/depth~{depth}/width~{width}.zarr", {})
+        publish.publish(
+            kernel(width, depth), tmp_path / f"ensemble/activation~{activation}/depth~{depth}/width~{width}.zarr", {}
+        )
     publish.publish(kernel(), tmp_path / "ensemble/activation~relu/depth~3/width~8/block~0000.zarr", {})
     tree = rgflow.open_results(tmp_path)
     K = tree["ensemble"]["K"]
@@ -178,3 +181,38 @@ def test_inspect_tells_meaning_and_origin(tmp_path: Path) -> None:
     assert "(layer, sample_1, sample_2)" in text
     assert "kernel: theory: K' = C_b + C_W <s_1 s_2>_K" in text
     assert "theory" in "\n".join(describe(tmp_path))
+
+
+def test_hosts_whose_names_begin_alike_are_told_apart(tmp_path: Path) -> None:
+    for host in (f"{temporary.HOST}-2", f"{temporary.HOST}-rack"):
+        (tmp_path / f".x.zarr.{host}-{2**22 + 1}-abc.tmp").mkdir()
+    temporary.remove_leftovers(tmp_path / "x.zarr")
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_a_reader_finds_the_store_at_every_moment_of_its_replacement(tmp_path: Path) -> None:
+    target, done = tmp_path / "x.zarr", threading.Event()
+    target.mkdir()
+    missing: list[bool] = []
+    reader = threading.Thread(target=lambda: [missing.append(not target.exists()) for _ in iter(done.is_set, True)])
+    reader.start()
+    for _ in range(300):
+        with temporary.temporary_sibling(target) as source:
+            source.mkdir()
+            temporary.replace_directory(source, target)
+    done.set()
+    reader.join()
+    assert len(missing) > 100
+    assert not any(missing)
+
+
+def test_replacing_works_where_names_cannot_be_exchanged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(temporary, "_exchange", lambda _one, _other: False)
+    target = tmp_path / "x.zarr"
+    for content in ("old", "new"):
+        with temporary.temporary_sibling(target) as source:
+            source.mkdir()
+            (source / "content").write_text(content)
+            temporary.replace_directory(source, target)
+    assert (target / "content").read_text() == "new"
+    assert [p.name for p in tmp_path.iterdir()] == ["x.zarr"]

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from rgflow.errors import RgflowError
+from rgflow.store.temporary import temporary_sibling
 
 FORMAT = 1
 
@@ -47,13 +48,9 @@ def write_manifest(path: Path, digest: str, variables: dict[str, dict[str, Any]]
 
 def write_atomically(path: Path, text: str) -> None:
     """Write ``text`` under a temporary sibling name, flush it to disk and rename it to ``path``."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
+    with temporary_sibling(path) as temporary:
         with temporary.open("w") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)

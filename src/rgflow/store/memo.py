@@ -16,7 +16,8 @@ from pathlib import Path
 
 from rgflow.store.digest import digest_variables
 from rgflow.store.manifest import manifest_of, read_manifest, write_manifest
-from rgflow.store.publish import open_zarr, replace_directory, temporary_sibling
+from rgflow.store.publish import open_zarr
+from rgflow.store.temporary import remove_leftovers, replace_directory, temporary_sibling
 
 DIRECTORY = ".memo"
 _KEPT = 3  # results remembered per store: the present one and the two before
@@ -28,6 +29,7 @@ def keep(store: Path, key: str) -> None:
     entry = _entry(store, key)
     if entry.exists():
         return
+    remove_leftovers(entry)
     try:
         with temporary_sibling(entry) as temporary:
             _link_tree(store, temporary / "store.zarr")
@@ -45,6 +47,8 @@ def restore(store: Path, key: str) -> bool:
     if not _intact(entry):
         shutil.rmtree(entry, ignore_errors=True)
         return False
+    for final in (store, manifest_of(store)):
+        remove_leftovers(final)
     manifest = read_manifest(entry / "store.json")
     with temporary_sibling(store) as temporary:
         _link_tree(entry / "store.zarr", temporary)

@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-import errno
-import os
-import shutil
-import socket
-import uuid
 import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,14 +12,13 @@ import numpy as np
 from rgflow.errors import RgflowError
 from rgflow.store.digest import canonical_json, digest, digest_variables
 from rgflow.store.manifest import manifest_of, write_manifest
+from rgflow.store.temporary import remove_leftovers, replace_directory, temporary_sibling
 from rgflow.store.variables import document, validate
 
 if TYPE_CHECKING:
     import xarray as xr
 
 PROVENANCE = "rgflow"
-_HOST = socket.gethostname().split(".")[0]
-_RENAME_TRIES = 20
 
 
 def publish(dataset: xr.Dataset, store: Path, provenance: Mapping[str, Any]) -> str:
@@ -54,7 +47,8 @@ def publish(dataset: xr.Dataset, store: Path, provenance: Mapping[str, Any]) -> 
         If a variable is not registered, or what was written does not read back equal.
     """
     validate(dataset, str(store))
-    remove_leftovers(store)
+    for final in (store, manifest_of(store)):
+        remove_leftovers(final)
     variables = digest_variables(dataset)
     with temporary_sibling(store) as temporary:
         write_zarr(document(dataset), temporary, provenance)
@@ -86,6 +80,13 @@ def open_zarr(path: Path, chunks: Any = None) -> xr.Dataset:
     return xr.open_zarr(path, consolidated=True, zarr_format=3, chunks=chunks)
 
 
+def without_provenance(dataset: xr.Dataset) -> xr.Dataset:
+    """The dataset as its stage made it; attributes of the stage stay."""
+    return dataset.drop_attrs(deep=False).assign_attrs(
+        {key: value for key, value in dataset.attrs.items() if key != PROVENANCE}
+    )
+
+
 def _with_portable_strings(dataset: xr.Dataset) -> xr.Dataset:
     """Text as numpy's variable-length strings, the one kind of text that the Zarr v3 specification knows."""
     text = {
@@ -96,51 +97,3 @@ def _with_portable_strings(dataset: xr.Dataset) -> xr.Dataset:
     return dataset.assign({name: array for name, array in text.items() if name in dataset.data_vars}).assign_coords(
         {name: array for name, array in text.items() if name in dataset.coords}
     )
-
-
-@contextmanager
-def temporary_sibling(store: Path) -> Iterator[Path]:
-    """A hidden sibling name of ``store`` on the same file system; removed unless it was renamed away."""
-    store.parent.mkdir(parents=True, exist_ok=True)
-    temporary = store.with_name(f".{store.name}.{_HOST}-{os.getpid()}-{uuid.uuid4().hex[:8]}.tmp")
-    try:
-        yield temporary
-    finally:
-        if temporary.exists():
-            shutil.rmtree(temporary, ignore_errors=True)
-
-
-def replace_directory(source: Path, target: Path) -> None:
-    """Rename ``source`` to ``target``, moving an existing ``target`` aside first: a full directory cannot be replaced."""
-    aside = source.with_name(source.name + ".old")
-    for _ in range(_RENAME_TRIES):
-        with suppress(FileNotFoundError):
-            target.rename(aside)
-        try:
-            source.rename(target)
-            break
-        except OSError as error:  # another writer of the same result published in between
-            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
-                raise
-        finally:
-            shutil.rmtree(aside, ignore_errors=True)
-    else:
-        raise RgflowError(f"{target}: other writers keep publishing it; is the same study running twice?")
-
-
-def remove_leftovers(store: Path) -> None:
-    """Remove temporary siblings of ``store`` left by processes of this host that are gone."""
-    prefix = f".{store.name}.{_HOST}-"
-    for leftover in store.parent.glob(f"{prefix}*.tmp*"):
-        if not _alive(int(leftover.name.removeprefix(prefix).split("-")[0])):
-            shutil.rmtree(leftover, ignore_errors=True)
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
