@@ -1,7 +1,7 @@
 # Figures: pictures of what is stored, as .png for the report and .pdf for papers.
 #   in:  the stores a figure is drawn from
 #   out: figures/<chapter>/<name>/<cell>.png and .pdf
-INITIALIZATION_FIGURES = ["depth", "extrapolation"]
+INITIALIZATION_FIGURES = ["depth", "extrapolation", "gaussianity"]
 TRAINING_FIGURES = ["training_curves", "prediction_paths", "final_predictions"]
 
 
@@ -111,6 +111,32 @@ rule figure_training:
         " --input trained {input.trained:q} --output {output:q} > {log:q} 2>&1"
 
 
+rule figure_phase_diagram:
+    input:
+        phases=study.criticality_manifests,
+        stores=ancient(
+            [path.replace(".json", ".zarr") for path in study.criticality_manifests]
+        ),
+    output:
+        report(
+            f"{ROOT}/figures/overview/phase_diagram.png",
+            caption="report/phase_diagram.rst",
+            category="Overview",
+            labels={"figure": "phase_diagram"},
+        ),
+        f"{ROOT}/figures/overview/phase_diagram.pdf",
+    log:
+        f"{LOGS}/figures/overview/phase_diagram.log",
+    conda:
+        ENVIRONMENT
+    params:
+        code=figure_code("phase_diagram"),
+    message:
+        "Figure: phase diagrams"
+    shell:
+        "rgflow figure phase_diagram --input phases {input.phases:q} --output {output:q} > {log:q} 2>&1"
+
+
 rule figure_z_overview:
     input:
         comparisons=rules.comparison.input,
@@ -150,4 +176,5 @@ rule figures:
             name=TRAINING_FIGURES,
             cell=study.cells(study.training_depths),
         ),
+        rules.figure_phase_diagram.output,
         rules.figure_z_overview.output,

@@ -1,8 +1,28 @@
 # Theory: what the effective theory predicts. It does not depend on the overall width.
 #   in:  inputs
-#   out: theory/initialization: K, G1, V, Theta, ... on (layer, sample_1 ...)
+#   out: theory/criticality:    critical point, phase diagram, power laws of each activation
+#        theory/initialization: K, G1, V, Theta, ... on (layer, sample_1 ...)
 #        theory/learning_rate:  the step size of training, from the largest eigenvalue of Theta
 #        theory/training:       mean and covariance of the outputs at every recorded step
+
+
+rule theory_criticality:
+    output:
+        manifest=f"{ROOT}/theory/criticality/activation~{{activation}}.json",
+        store=directory(f"{ROOT}/theory/criticality/activation~{{activation}}.zarr"),
+    log:
+        f"{LOGS}/theory/criticality/activation~{{activation}}.log",
+    benchmark:
+        f"{BENCHMARKS}/theory/criticality/activation~{{activation}}.tsv"
+    conda:
+        ENVIRONMENT
+    params:
+        spec=partial(study.spec, "theory/criticality"),
+        code=study.code("theory/criticality"),
+    message:
+        "Criticality: {wildcards.activation}"
+    shell:
+        "rgflow theory criticality --spec {params.spec:q} --output {output.manifest:q} > {log:q} 2>&1"
 
 
 rule theory_initialization:
@@ -79,6 +99,7 @@ rule theory_training:
 
 rule theory:
     input:
+        study.criticality_manifests,
         study.manifests("theory/initialization", study.initialization_depths),
         study.manifests("theory/learning_rate", study.training_depths),
         study.manifests("theory/training", study.training_depths),

@@ -139,8 +139,9 @@ def _critical(options: argparse.Namespace) -> None:
     parameters = dict(_assignment(text) for text in assignments.split(",") if text)
     result = critical(activation(name, **parameters))
     print(f"{result.activation.label}: {result.universality_class}")
+    missing = "any" if result.universality_class == "scale-invariant" else "none"
     for name, value in (("C_b", result.C_b), ("C_W", result.C_W), ("K*", result.K_star)):
-        print(f"  {name:<5}{'none' if math.isnan(value) else f'{value:.15g}'}")
+        print(f"  {name:<5}{missing if math.isnan(value) else f'{value:.15g}'}")
     print(f"  {result.reason}")
 
 

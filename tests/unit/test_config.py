@@ -37,8 +37,14 @@ def test_default_study_is_valid() -> None:
         ({"inputs": {"source": "npz"}}, "config: inputs: path goes with source npz or idx"),
         ({"networks": {"width": [32, 32]}}, "config: networks: the same value is listed twice"),
         ({"networks": {"depth": 1}}, "config: networks.depth.0 = 1: Input should be greater than or equal to 2"),
-        ({"networks": {"initialization": [{"C_b": -1, "C_W": 2}]}}, "networks.initialization.0.C_b = -1: Input should be greater"),
-        ({"networks": {"initialization": [{"C_b": 0, "C_W": 0}]}}, "networks.initialization.0.C_W = 0: Input should be greater"),
+        (
+            {"networks": {"initialization": [{"C_b": -1, "C_W": 2}]}},
+            "networks.initialization.0.C_b = -1: Input should be greater",
+        ),
+        (
+            {"networks": {"initialization": [{"C_b": 0, "C_W": 0}]}},
+            "networks.initialization.0.C_W = 0: Input should be greater",
+        ),
         ({"ensemble": {"members": 1500, "block": 1000}}, "members = 1500 is not a multiple of block = 1000"),
         ({"ensemble": {"members": 1500, "block": 1500}}, "block = 1500 is not a multiple of 1000"),
         ({"training": {"step_fraction": 1.5}}, "config: training.step_fraction = 1.5: Input should be less than 1"),

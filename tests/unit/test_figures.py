@@ -35,8 +35,10 @@ def _sources() -> dict[str, dict[str, object]]:
     study = {
         "comparisons": {"relu": cell["comparison"], "relu, trained": compare_training(learning, learned)},
         "exponents": {"relu": depth_exponents(theory, cell["ensembles"])},
-        "phases": {"tanh": phase, "relu": phase},
-        "points": {"tanh": (0.0, 1.0)},
+        "phases": {
+            "tanh": phase.assign(critical_C_b=0.0, critical_C_W=1.0),
+            "sigmoid": phase.assign(critical_C_b=np.nan, critical_C_W=np.nan),
+        },
     }
     learning_cell = {"theory": learning, "trained": learned, "inputs": _inputs(learning)}
     return {"initialization": cell, "training": learning_cell, "overview": study, "inputs": learning_cell}

@@ -234,10 +234,10 @@ def test_train_ensemble_is_the_public_form_of_blocks(task: Task) -> None:
 
 
 @pytest.mark.usefixtures("small_chunks")
-def test_progress_counts_members(task: Task) -> None:
+def test_progress_counts_chunks(task: Task) -> None:
     calls: list[tuple[int, int]] = []
     train_block(NETWORK, task, SPEC, range(2, 11), progress=lambda done, total: calls.append((done, total)))
-    assert calls == [(2, 9), (6, 9), (9, 9)]
+    assert calls == [(1, 3), (2, 3), (3, 3)]
 
 
 def test_divergence_names_layer_member_step_and_the_stability_limit(task: Task) -> None:

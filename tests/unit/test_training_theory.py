@@ -13,7 +13,7 @@ from rgflow.errors import RgflowError
 from rgflow.network import Network
 from rgflow.theory.bayes import bayes_theory
 from rgflow.theory.output import output_kernels
-from rgflow.theory.training import learned_fraction, training_theory
+from rgflow.theory.training import learned_fraction, learning_rate, training_theory
 
 NETWORK = Network("relu", (3, 9, 9, 2), 0.1, 1.7, lambda_b=(0.3, 0.2, 0.5), lambda_W=(1.0, 0.8, 1.2))
 STEPS = (0, 1, 2, 7, 40)
@@ -45,7 +45,8 @@ def test_output_kernels_of_relu_are_the_arccosine_kernels() -> None:
 def test_mean_and_covariance_follow_the_literal_iteration(data: dict[str, np.ndarray]) -> None:
     result = theory(data)
     K, Theta = output_kernels(NETWORK, np.concatenate([data["train_inputs"], data["test_inputs"]]))
-    eta = 0.5 * 2 / np.linalg.eigvalsh(Theta[:4, :4])[-1]
+    eta = learning_rate(NETWORK, data["train_inputs"], 0.5)
+    assert eta == pytest.approx(0.5 * 2 / np.linalg.eigvalsh(Theta[:4, :4])[-1], rel=1e-5)
     one_step = np.eye(7)
     one_step[:, :4] -= eta * Theta[:, :4]
     mean, covariance = np.zeros((7, 2)), K
@@ -62,10 +63,10 @@ def test_train_error_of_each_mode_decays_by_its_eigenvalue(data: dict[str, np.nd
     result = theory(data, step_fraction=0.9)
     theta, modes = np.linalg.eigh(result["Theta_output"].values[:4, :4])
     left = modes.T @ (result["prediction_mean"].sel(step=7).values[:4] - data["train_targets"])
-    decay = (1 - 0.9 * 2 * theta / theta[-1]) ** 7
+    decay = (1 - result["learning_rate"].item() * theta) ** 7
     np.testing.assert_allclose(left, -decay[:, None] * (modes.T @ data["train_targets"]), rtol=1e-10)
     np.testing.assert_allclose(result["theta_eigenvalue"], theta, rtol=1e-12)
-    assert float(result["learning_rate"]) == pytest.approx(0.9 * 2 / theta[-1])
+    assert float(result["learning_rate"]) == pytest.approx(0.9 * 2 / theta[-1], rel=1e-5)
     assert float(result["theta_max"]) == pytest.approx(theta[-1])
 
 

@@ -17,22 +17,32 @@ _SCALE = TwoSlopeNorm(1.0, 0.0, 2.0)
 
 
 @styled
-def draw(phases: Mapping[str, xr.Dataset], points: Mapping[str, tuple[float, float]]) -> Figure:
+def draw(phases: Mapping[str, xr.Dataset]) -> Figure:
     """Draw chi_perp over (C_b, C_W): ordered below 1, chaotic above; lines where chi_perp = 1 and chi_parallel = 1.
 
     Parameters
     ----------
     phases : mapping
-        Activation label to the result of :func:`rgflow.theory.phase_diagram.phase_diagram`. Hatched: K diverges.
-    points : mapping
-        Activation label to its critical (C_b, C_W), where it has one.
+        Activation label to the stored criticality of an activation: the result of
+        :func:`rgflow.theory.phase_diagram.phase_diagram` with the critical point ``critical_C_b``, ``critical_C_W`` (starred;
+        NaN where there is none). Hatched: K diverges.
     """
     figure = new_figure(height=2.5, width=FULL_WIDTH * max(1.0, len(phases) / 3))
     panels = figure.subplots(1, len(phases), squeeze=False)[0]
     for axes, (label, phase), letter in zip(panels, phases.items(), "abcdefgh", strict=False):
         _draw_phase(axes, phase)
-        if label in points:
-            axes.plot(*points[label], "*", color=THEORY, mec="white", mew=0.5, ms=9, clip_on=False, zorder=5)
+        if np.isfinite(phase["critical_C_W"]):
+            axes.plot(
+                phase["critical_C_b"],
+                phase["critical_C_W"],
+                "*",
+                color=THEORY,
+                mec="white",
+                mew=0.5,
+                ms=9,
+                clip_on=False,
+                zorder=5,
+            )
         axes.set(title=label, xlabel="$C_b$")
         mark_panel(axes, letter)
     panels[0].set_ylabel("$C_W$")

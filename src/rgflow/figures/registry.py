@@ -42,7 +42,7 @@ class FigureSpec:
 
 FIGURES: dict[str, FigureSpec] = {
     "images": FigureSpec(images.draw, ("inputs",), "inputs"),
-    "phase_diagram": FigureSpec(phase_diagram.draw, ("phases", "points"), "overview"),
+    "phase_diagram": FigureSpec(phase_diagram.draw, ("phases",), "overview"),
     "depth": FigureSpec(depth.draw, ("theory", "ensembles", "comparison"), "initialization"),
     "extrapolation": FigureSpec(extrapolation.draw, ("comparison",), "initialization"),
     "gaussianity": FigureSpec(gaussianity.draw, ("theory", "ensembles"), "initialization"),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from rgflow.errors import RgflowError
 from rgflow.store.labels import Label, parse_path
 from rgflow.store.manifest import manifest_of
-from rgflow.store.publish import PROVENANCE, open_zarr
+from rgflow.store.publish import open_zarr, without_provenance
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -66,17 +66,15 @@ def combine_cells(cells: list[Cell]) -> xr.Dataset:
 
     dims = list(cells[0][0])
     if not dims:
-        return _without_provenance(cells[0][1])
+        return without_provenance(cells[0][1])
     dim, groups = dims[0], defaultdict(list)
     for labels, dataset in cells:
         rest = {key: value for key, value in labels.items() if key != dim}
         groups[labels[dim]].append((rest, dataset))
     slices = [combine_cells(groups[value]).expand_dims({dim: [value]}) for value in sorted(groups)]
-    return xr.concat(slices, dim, join="outer", data_vars="all", coords="different", compat="equals")
-
-
-def _without_provenance(dataset: xr.Dataset) -> xr.Dataset:
-    return dataset.drop_attrs(deep=False) if PROVENANCE in dataset.attrs else dataset
+    return xr.concat(
+        slices, dim, join="outer", data_vars="all", coords="different", compat="equals", combine_attrs="drop_conflicts"
+    )
 
 
 def _hidden(path: Path) -> bool:

@@ -68,6 +68,7 @@ _QUAD = ("layer", "sample_1", "sample_2", "sample_3", "sample_4")
 
 def _variables() -> Iterator[Variable]:
     yield from _input_variables()
+    yield from _criticality_variables()
     yield from _initialization_variables()
     yield from _training_variables()
     yield from _comparison_variables()
@@ -77,6 +78,22 @@ def _input_variables() -> Iterator[Variable]:
     yield Variable("x", ("sample", "feature"), "f", "input", "x_{j;a}, after normalization")
     yield Variable("y", ("sample", "output"), "f", "target", "y_{i;a}")
     yield Variable("probe", ("sample",), "b", "input used for theory and ensembles at initialization", "")
+
+
+def _criticality_variables() -> Iterator[Variable]:
+    plane, law = ("C_b", "C_W"), ("quantity", "source")
+    yield Variable("K_star", plane, "f", "kernel that the flow from K = 1 tends to", "K* = C_b + C_W <s^2>_K*", True)
+    yield Variable("chi_parallel", plane, "f", "parallel susceptibility at K*", "C_W <s'^2 + s s''>", True)
+    yield Variable("chi_perp", plane, "f", "perpendicular susceptibility at K*", "C_W <s'^2>", True)
+    yield Variable("xi_parallel", plane, "f", "correlation depth of the norm", "-1/ln chi_parallel", True)
+    yield Variable("xi_perp", plane, "f", "correlation depth of two inputs", "-1/ln chi_perp", True)
+    yield Variable("critical_C_b", (), "f", "critical bias variance", "NaN: none", True)
+    yield Variable("critical_C_W", (), "f", "critical weight variance", "NaN: none", True)
+    yield Variable("critical_K", (), "f", "critical kernel", "NaN: any (scale-invariant) or none", True)
+    yield Variable("chi_parallel_slope", (), "f", "d chi_parallel / dK at the critical kernel", "", True)
+    yield Variable("chi_perp_slope", (), "f", "d chi_perp / dK at the critical kernel", "", True)
+    yield Variable("coefficient", law, "f", "coefficient a of the law a l^-p in depth l", "predicted, and fitted", True)
+    yield Variable("exponent", law, "f", "exponent p of the law a l^-p in depth l", "predicted, and fitted", True)
 
 
 def _initialization_variables() -> Iterator[Variable]:
@@ -95,6 +112,21 @@ def _initialization_variables() -> Iterator[Variable]:
     yield Variable("F", _QUAD, "f", "NTK-preactivation cross correlation F", "E[z_i1 z_j2 H_ij;34] = F_1324/n_{l-1}")
     yield Variable("A", _QUAD, "f", "NTK variance A", "Cov(H_ii;12, H_jj;34) = A_(12)(34)/n_{l-1}")
     yield Variable("B", _QUAD, "f", "NTK variance B", "E[H_ij;12 H_ij;34] = B_1324/n_{l-1}")
+    yield Variable(
+        "preactivation", ("member", "layer", "output_1", "sample_1"), "f", "preactivations of one network", "z_{i;1}"
+    )
+    yield Variable(
+        "ntk", ("member", "layer", "output_1", "output_2", "sample_1", "sample_2"), "f", "NTK of one network", "H_ij;12"
+    )
+    yield Variable("mean_G", _PAIR, "f", "group mean of the metric", "mean of G_12 = C_b + C_W/n sum_j s_j1 s_j2")
+    yield Variable("mean_GG", _QUAD, "f", "group mean", "mean of G_12 G_34")
+    yield Variable("mean_H", _PAIR, "f", "group mean of the NTK", "mean of H_ii;12")
+    yield Variable("mean_GH", _QUAD, "f", "group mean", "mean of G_12 H_ii;34")
+    yield Variable("mean_zzH", _QUAD, "f", "group mean, slots of F", "mean of z_i1 z_j2 H_ij;34")
+    yield Variable("mean_H11", _PAIR, "f", "group mean of the NTK of output 1", "mean of H_11;12")
+    yield Variable("mean_H22", _PAIR, "f", "group mean of the NTK of output 2", "mean of H_22;12")
+    yield Variable("mean_H11H22", _QUAD, "f", "group mean", "mean of H_11;12 H_22;34")
+    yield Variable("mean_H12H12", _QUAD, "f", "group mean, slots of B", "mean of H_12;12 H_12;34")
     yield Variable("quadrature_error", ("layer",), "f", "largest estimated relative quadrature error", "")
 
 

@@ -42,7 +42,7 @@ def training_theory(
     steps
         Recorded steps, strictly increasing from 0.
     step_fraction
-        Learning rate in units of the stability limit 2 / theta_max, between 0 and 1.
+        Learning rate in units of the stability limit 2 / theta_max, between 0 and 1; see ``step_size``.
 
     Returns
     -------
@@ -61,11 +61,9 @@ def training_theory(
     task = Task(train_inputs, train_targets, test_inputs, test_targets)
     task.check_fits(network)
     steps = recorded_steps(steps)
-    if not 0 < step_fraction < 1:
-        raise RgflowError(f"step_fraction = {step_fraction}; it must lie between 0 and 1, the stability limit")
     K, Theta = output_kernels(network, task.inputs)
     theta, modes = train_spectrum(Theta, task.train_count)
-    eta = step_fraction * 2.0 / theta[-1]
+    eta = step_size(theta[-1], step_fraction)
     reach = Theta[:, : task.train_count] @ modes
     propagator = np.stack([reach * learned_fraction(theta, eta, step) @ modes.T for step in steps])
     limit = reach * _inverse(theta) @ modes.T @ task.train_targets
@@ -76,6 +74,35 @@ def training_theory(
         theta_max=theta[-1],
         learning_rate=eta,
     )
+
+
+def learning_rate(network: Network, train_inputs: ArrayLike, step_fraction: float) -> float:
+    """Return the learning rate of ``training_theory``, eta = step_fraction * 2 / theta_max to six digits.
+
+    Parameters
+    ----------
+    network
+        As for ``training_theory``.
+    train_inputs
+        Shape (sample, feature).
+    step_fraction
+        Learning rate in units of the stability limit, between 0 and 1.
+
+    Raises
+    ------
+    RgflowError
+        A step fraction out of range, a vanishing or non-finite kernel.
+    """
+    _, Theta = output_kernels(network, np.asarray(train_inputs, dtype=np.float64))
+    theta, _ = train_spectrum(Theta, len(Theta))
+    return step_size(theta[-1], step_fraction)
+
+
+def step_size(theta_max: float, step_fraction: float) -> float:
+    """Return eta = step_fraction * 2 / theta_max, rounded to six digits so that it does not follow theory's last bits."""
+    if not 0 < step_fraction < 1:
+        raise RgflowError(f"step_fraction = {step_fraction}; it must lie between 0 and 1, the stability limit")
+    return float(f"{step_fraction * 2.0 / theta_max:.6g}")
 
 
 def train_spectrum(Theta: Array, train_count: int) -> tuple[Array, Array]:

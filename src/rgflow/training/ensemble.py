@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike
 
-from rgflow.compute import find_device, one_thread
+from rgflow.compute import find_device, map_tasks, one_thread
 from rgflow.errors import RgflowError
 from rgflow.network import Network
 from rgflow.task import Task
@@ -69,6 +70,8 @@ def train_block(
     members: range,
     *,
     device: str = "cpu",
+    workers: int = 1,
+    cluster: str | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> xr.Dataset:
     """Train some members of an ensemble.
@@ -82,8 +85,10 @@ def train_block(
         multiples of ``members_per_chunk`` waste no work.
     device
         "cpu", "cuda" or "auto", which is CUDA if there is one. The bits are those of the device.
+    workers, cluster
+        See ``compute.map_tasks``; the bits do not depend on them.
     progress
-        Called as progress(done, total) whenever members are finished.
+        Called as progress(done, total) with the number of chunks of members.
 
     Returns
     -------
@@ -99,14 +104,16 @@ def train_block(
     """
     _check(network, task, spec, members)
     size = members_per_chunk(network, task.train_count)
-    where, records = find_device(device), []
-    for index in range(members.start // size, -(-members.stop // size)):
-        with one_thread():
-            record = Chunk(network, task, spec, index, where).train()
-        records.append(_select(record, members, first=index * size))
-        if progress is not None:
-            progress(min((index + 1) * size, members.stop) - members.start, len(members))
+    chunks = range(members.start // size, -(-members.stop // size))
+    train = partial(_train_chunk, network, task, spec, device)
+    trained = dict(map_tasks(train, chunks, workers, cluster, progress))
+    records = [_select(trained[position], members, first=index * size) for position, index in enumerate(chunks)]
     return _dataset(task, spec, members, records)
+
+
+def _train_chunk(network: Network, task: Task, spec: TrainingSpec, device: str, index: int) -> ChunkRecord:
+    with one_thread():
+        return Chunk(network, task, spec, index, find_device(device)).train()
 
 
 def _check(network: Network, task: Task, spec: TrainingSpec, members: range) -> None:

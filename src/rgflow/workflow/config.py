@@ -91,7 +91,7 @@ class Scales(Model):
 class LearningRates(Model):
     """Explicit entries of the learning-rate tensor, the same in every layer."""
 
-    lambda_b: NonNegativeFloat = 1.0
+    lambda_b: NonNegativeFloat = 0.0
     lambda_W: NonNegativeFloat = 1.0
 
 
@@ -136,6 +136,7 @@ class Ensemble(Model):
     tensors: list[Literal["K", "V", "Theta", "D", "F", "A", "B"]] = Field(["K", "V", "Theta"], min_length=1)
     sampler: Literal["marginal", "weights"] = "marginal"
     dtype: Literal["float32", "float64"] = "float32"
+    kept: NonNegativeInt = Field(2000, description="first members whose preactivations and NTK are kept one by one")
     seed: NonNegativeInt = 1
 
     @model_validator(mode="after")
@@ -154,7 +155,7 @@ class Training(Model):
     step_fraction: Annotated[float, Field(gt=0, lt=1)] = Field(
         0.5, description="step size as a fraction of the stability limit 2/theta_max"
     )
-    steps: PositiveInt = Field(1000, description="number of gradient-descent steps")
+    steps: PositiveInt = Field(500, description="number of gradient-descent steps")
     records: Annotated[int, Field(ge=2)] = Field(30, description="number of recorded steps, spaced logarithmically")
     dtype: Literal["float32", "float64"] = "float32"
     seed: NonNegativeInt = 1

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 _OVER_WIDTHS = ("ensembles", "trained")
 _OVER_CELLS = ("comparisons", "exponents", "phases")
-_DPI = 200
 
 
 def draw_figure(name: str, inputs: Mapping[str, Sequence[Path]], outputs: Sequence[Path]) -> None:
@@ -29,6 +28,7 @@ def draw_figure(name: str, inputs: Mapping[str, Sequence[Path]], outputs: Sequen
         If there is no such figure, or a dataset it is drawn from is not given.
     """
     from rgflow.figures.registry import FIGURES
+    from rgflow.figures.style import save_figure
 
     if name not in FIGURES:
         raise RgflowError(f"no figure {name!r}; the figures are {', '.join(FIGURES)}")
@@ -40,7 +40,7 @@ def draw_figure(name: str, inputs: Mapping[str, Sequence[Path]], outputs: Sequen
     figure = FIGURES[name].draw(**{role: _load(role, inputs[role]) for role in FIGURES[name].inputs})
     for output in outputs:
         output.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(output, dpi=_DPI, metadata=_reproducible(output))
+        save_figure(figure, output)
 
 
 def figure_code(name: str) -> str:
@@ -54,6 +54,11 @@ def cell_title(labels: Mapping[str, Any]) -> str:
     return ", ".join(
         [*plain, *(f"{key} {value}" for key, value in labels.items() if key not in ("activation", "init"))]
     )
+
+
+def cell_name(stage: str, labels: Mapping[str, Any]) -> str:
+    """Name of a cell among those of several stages: ``tanh, critical, depth 4 training``; just ``tanh`` without more labels."""
+    return f"{cell_title(labels)} {stage.rsplit('/', 1)[-1]}" if len(labels) > 1 else cell_title(labels)
 
 
 def _load(role: str, manifests: Sequence[Path]) -> Any:
@@ -77,12 +82,5 @@ def _by_cell(manifests: Sequence[Path], datasets: Sequence[xr.Dataset]) -> dict[
     cells = {}
     for path, dataset in zip(manifests, datasets, strict=True):
         stage, labels = parse_path(path)
-        cells[f"{cell_title(labels)} {stage.rsplit('/', 1)[-1]}"] = dataset
+        cells[cell_name(stage, labels)] = dataset
     return cells
-
-
-def _reproducible(output: Path) -> dict[str, Any]:
-    """Metadata without the time, so that the same figure is the same file."""
-    if output.suffix in (".svg", ".pdf"):
-        return {"Date": None} if output.suffix == ".svg" else {"CreationDate": None}
-    return {}

@@ -60,11 +60,12 @@ def run_stage(stage: Stage, spec: Mapping[str, Any], inputs: Manifests, output: 
 
 
 def _compute(stage: Stage, spec: Mapping[str, Any], inputs: Manifests, resources: Resources) -> xr.Dataset:
-    from rgflow.store.publish import open_zarr
+    from rgflow.store.publish import open_zarr, without_provenance
 
     with ExitStack() as stack:
         datasets = {
-            role: [stack.enter_context(open_zarr(store_of(path))) for path in paths] for role, paths in inputs.items()
+            role: [without_provenance(stack.enter_context(open_zarr(store_of(path)))) for path in paths]
+            for role, paths in inputs.items()
         }
         progress = stack.enter_context(show_progress(stage.name))
         return stage.load()(datasets, spec, replace(resources, progress=progress))
@@ -75,8 +76,7 @@ def _publish(result: xr.Dataset, store: Path, identity: dict[str, Any]) -> None:
     from rgflow.store.publish import publish
 
     require_finite(result, str(identity["stage"]))
-    computed = {key: str(value) for key, value in result.attrs.items()}
-    publish(result.drop_attrs(deep=False), store, {**identity, **computed, **provenance()})
+    publish(result, store, {**identity, **provenance()})
 
 
 def require_finite(result: xr.Dataset, where: str) -> None:

@@ -82,6 +82,11 @@ class Study:
         """Manifests of all cells of a stage."""
         return [f"{self.root}/{stage}/{cell}.json" for cell in self.cells(depths)]
 
+    @property
+    def criticality_manifests(self) -> list[str]:
+        """Manifests of the criticality of every activation."""
+        return [f"{self.root}/theory/criticality/activation~{activation}.json" for activation in self.activations]
+
     def wide_manifests(self, stage: str, depths: Iterable[int]) -> list[str]:
         """Manifests of all cells of a stage that has widths."""
         folders = [f"{self.root}/{stage}/{cell}" for cell in self.cells(depths)]
@@ -111,6 +116,9 @@ class Study:
             spec["content"] = _file_digest(Path(self.config.inputs.path))
         return spec
 
+    def _spec_theory_criticality(self, labels: Labels) -> dict[str, Any]:
+        return {"activation": self.activations[labels["activation"]]}
+
     def _spec_theory_initialization(self, labels: Labels) -> dict[str, Any]:
         return {"network": self._network(labels)}
 
@@ -122,7 +130,7 @@ class Study:
         return {"network": self._network(labels), "training": training}
 
     def _spec_ensemble_block(self, labels: Labels) -> dict[str, Any]:
-        ensemble = self.config.ensemble.model_dump(include={"tensors", "sampler", "dtype", "seed"})
+        ensemble = self.config.ensemble.model_dump(include={"tensors", "sampler", "dtype", "kept", "seed"})
         return {
             "network": self._wide_network(labels),
             "ensemble": ensemble,

@@ -9,7 +9,7 @@ from rgflow.errors import RgflowError
 from rgflow.store.labels import parse_path
 from rgflow.store.open import published_stores
 from rgflow.store.publish import open_zarr
-from rgflow.workflow.draw import cell_title
+from rgflow.workflow.draw import cell_name
 
 
 def print_summary(results: Path) -> None:
@@ -26,7 +26,7 @@ def print_summary(results: Path) -> None:
     comparisons = {}
     for store in stores:
         stage, labels = parse_path(store.relative_to(results))
-        comparisons[f"{cell_title(labels)} {stage.rsplit('/', 1)[-1]}"] = open_zarr(store).load()
+        comparisons[cell_name(stage, labels)] = open_zarr(store).load()
     print(format_table(summary_table(comparisons)))
     report = results / "report.html"
     print(f"\nreport: {report.resolve()}" if report.exists() else f"\nno report yet: {report}")

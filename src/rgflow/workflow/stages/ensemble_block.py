@@ -21,7 +21,13 @@ def run(datasets: Datasets, spec: Spec, resources: Resources) -> xr.Dataset:
     """See :func:`rgflow.sampling.blocks.sample_block`."""
     (inputs,) = datasets["inputs"]
     settings = spec["ensemble"]
-    ensemble = Ensemble(settings["seed"], tuple(settings["tensors"]), settings["sampler"], dtype=settings["dtype"])
+    ensemble = Ensemble(
+        settings["seed"],
+        tuple(settings["tensors"]),
+        settings["sampler"],
+        dtype=settings["dtype"],
+        kept=settings["kept"],
+    )
     first, count = spec["first"] // GROUP, spec["count"] // GROUP
     return sample_block(
         network_of(spec, inputs, _OUTPUTS),

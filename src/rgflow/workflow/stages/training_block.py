@@ -28,4 +28,13 @@ def run(datasets: Datasets, spec: Spec, resources: Resources) -> xr.Dataset:
     )
     members = range(spec["first"], spec["first"] + spec["count"])
     network = network_of(spec, inputs, task.train_targets.shape[1])
-    return train_block(network, task, settings, members, resources=resources)
+    return train_block(
+        network,
+        task,
+        settings,
+        members,
+        device=resources.device,
+        workers=resources.workers,
+        cluster=resources.cluster,
+        progress=resources.progress,
+    )
