@@ -40,9 +40,16 @@ def test_auto_is_a_device_that_exists() -> None:
 
 def test_one_thread_is_restored_even_after_an_error() -> None:
     before = torch.get_num_threads()
-    with pytest.raises(ZeroDivisionError), one_thread():
-        assert torch.get_num_threads() == 1
-        raise ZeroDivisionError
+    during = []
+
+    def fail() -> None:
+        with one_thread():
+            during.append(torch.get_num_threads())
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    assert during == [1]
     assert torch.get_num_threads() == before
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import torch
 
 GROUP = 1000
-CACHED_NUMBERS = 2**17  # per array and chunk: what one core's cache holds together with the other arrays of a layer
+CACHED_NUMBERS = 2**18  # per array and chunk: few enough for the caches, enough to outweigh the cost of each call
 _WORD = 2**32
 
 
