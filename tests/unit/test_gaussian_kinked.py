@@ -99,6 +99,23 @@ def test_density_derivatives_are_derivatives() -> None:
             np.testing.assert_allclose(density_derivative(S, x, y, m, n + 1), in_y, atol=1e-7)
 
 
+@pytest.mark.parametrize("d", [3, 4])
+def test_products_in_a_plane_match_the_angular_integral(d: int) -> None:
+    x = np.random.default_rng(d).normal(size=(d, 2))
+    act = activation("leaky_relu", slope=0.3)
+    panels, closed = (engine(act, x @ x.T, 1e-9).products(d) for engine in (KinkedMoments, ScaleInvariantMoments))
+    used = reduce(np.add.outer, [np.array([i + j for i, j in powers(d)])] * d) == 4
+    np.testing.assert_allclose(panels[:, used], closed[:, used], rtol=1e-9, atol=1e-10)
+
+
+def test_planar_products_continue_those_in_space() -> None:
+    x, y = np.random.default_rng(1).normal(size=(2, 3, 2))
+    plane = x @ x.T
+    space = plane + 0.02 * (np.eye(3) + y @ y.T)
+    near, there = (Expectations(activation("elu"), K, 1e-8).quartic((0, 0, 1, 1)) for K in (space, plane))
+    assert 0 < abs(near - there).max() < 0.2 * abs(there).max()
+
+
 def test_repeated_inputs_are_one() -> None:
     K = covariance(2)[np.ix_([0, 1, 0], [0, 1, 0])]
     quartic = Expectations(activation("elu"), K).quartic((0, 0, 1, 1))

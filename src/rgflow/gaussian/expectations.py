@@ -24,7 +24,8 @@ class Expectations:
     Parameters
     ----------
     activation
-        The activation sigma; one with kinks is integrated exactly from kink to kink.
+        The activation sigma; one with kinks is integrated exactly from kink to kink. Unless it is scale-invariant,
+        different inputs must then not be parallel, nor four of them nearly dependent outside a plane.
     K
         Covariance (N, N), symmetric and positive semidefinite.
     rtol

@@ -11,13 +11,15 @@ import math
 from functools import cached_property, partial
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rgflow.activations.registry import MAX_ORDER, Activation
 from rgflow.errors import RgflowError
 from rgflow.gaussian.density import density_derivative
 from rgflow.gaussian.moments import Array, powers, product_values, subsets
-from rgflow.gaussian.nested import Family, contract
+from rgflow.gaussian.nested import Family, choose_split, contract
 from rgflow.gaussian.nodes import panel_rule, piecewise_edges
+from rgflow.gaussian.planar import is_planar, planar_product_means
 from rgflow.gaussian.price import price_gradient, price_hessian
 from rgflow.gaussian.single import kinked_rule, single_mean
 
@@ -25,13 +27,16 @@ _REACH = 8.5  # standard deviations
 _PANEL = 3.0  # conditional standard deviations per panel
 _COUNT, _CONTROL_COUNT = 16, 20  # nodes per panel
 _TENSOR_COUNT, _TENSOR_CONTROL_COUNT = 8, 10  # where cost grows with their fourth power
-_LARGEST_GRID = 200_000
-_LARGEST_TENSOR_GRID = 600
+_LARGEST_GRID = {2: 200_000, 3: 5_000, 4: 400}  # nodes per input: what fits time and memory
 _POINTS_AT_ONCE = 128
+_TILE = 16  # outer nodes that share a window of inner nodes
 
 
 class KinkedMoments:
-    """`Moments` of an activation with kinks; distinct inputs must not be (nearly) linearly dependent."""
+    """`Moments` of an activation with kinks.
+
+    Distinct inputs must not be nearly parallel, and four of them not lie near a common hyperplane, unless all in one plane.
+    """
 
     def __init__(self, activation: Activation, K: Array, rtol: float) -> None:
         self.error = 0.0
@@ -126,12 +131,14 @@ class KinkedMoments:
         sd = math.sqrt(K[k, k])
         conditional = 1 / math.sqrt(np.linalg.inv(K)[k, k]) if np.linalg.cond(K) < 1e14 else 0.0
         width = min(_PANEL * conditional, 2.0 * sd, self._activation.analytic_radius)
-        limit = _LARGEST_GRID if len(K) < 3 else _LARGEST_TENSOR_GRID
-        if 2 * _REACH * sd * count > limit * width:
-            what = f"Gaussian means of {self._activation.label} over {len(K)} inputs"
-            raise RgflowError(f"{what}: nearly dependent inputs; allowed with kinks: covariances far from singular")
+        if 2 * _REACH * sd * count > _LARGEST_GRID[len(K)] * width:
+            raise self._dependent(len(K))
         z, w = panel_rule(piecewise_edges(self._activation.kinks, min(1.0, width), _REACH * sd, width), count)
         return z, family(z) * w
+
+    def _dependent(self, d: int) -> RgflowError:
+        what = f"Gaussian means of {self._activation.label} over {d} inputs"
+        return RgflowError(f"{what}: nearly dependent inputs; allowed with kinks: covariances far from singular")
 
     def _single_products(self, K: Array, count: int) -> Array:
         del count  # the rule has its own, ample number of nodes
@@ -146,7 +153,12 @@ class KinkedMoments:
     def _tensor_products(self, K: Array, count: int) -> Array:
         d = len(K)
         family = partial(product_values, self._activation, d=d)
-        return _tensor_mean([self._grid(family, K, k, count) for k in range(d)], K)
+        if is_planar(K):
+            return planar_product_means(family, self._activation.kinks, K, count)
+        split = choose_split(K)
+        order = np.array([*split.outer, *split.inner])
+        grids = [self._grid(family, K, k, count) for k in order]
+        return np.transpose(_tensor_mean(grids, K[np.ix_(order, order)]), np.argsort(order))
 
     def _check(self, found: Array, control: Array) -> None:
         error = float(np.max(np.abs(found - control)) / max(float(np.max(np.abs(control))), 1e-300))
@@ -170,19 +182,39 @@ def _banded_mean(x: Array, f: Array, y: Array, g: Array, S: Array) -> Array:
 
 
 def _tensor_mean(grids: list[tuple[Array, Array]], K: Array) -> Array:
-    """Mean over three or four inputs on the product of their grids; the last two inputs meet in a matrix product."""
-    precision, head = np.linalg.inv(K), len(K) - 2
+    """Mean over three or four inputs on the product of their grids, the last two in a window around their mean."""
+    head = len(K) - 2
     index = np.indices([z.size for z, _ in grids[:head]]).reshape(head, -1)
     outer = np.stack([z[i] for (z, _), i in zip(grids, index, strict=False)], axis=-1)
-    near = np.einsum("ni,ij,nj->n", outer, np.linalg.inv(K[:head, :head]), outer) < _REACH**2
+    distance = np.einsum("ni,ij,nj->n", outer, np.linalg.inv(K[:head, :head]), outer)
+    near = distance < _REACH**2
     outer, index = outer[near], index[:, near]
-    (y, f), (z, g) = grids[head:]
-    shift = -outer @ precision[:head, head:]
-    constant = -0.5 * np.einsum("ni,ij,nj->n", outer, precision[:head, :head], outer)
-    left = np.exp(constant[:, None] + shift[:, :1] * y - 0.5 * precision[-2, -2] * y * y)
-    right = np.exp(shift[:, 1:] * z - 0.5 * precision[-1, -1] * z * z)
-    coupling = np.exp(-precision[-2, -1] * np.outer(y, z))
-    pair = np.stack([(((left * values) @ coupling) * right) @ g.T for values in f], axis=1)
-    norm = 1 / math.sqrt((2 * math.pi) ** len(K) * np.linalg.det(K))
-    values = [axis[:, i] for (_, axis), i in zip(grids, index, strict=False)]
-    return norm * contract(values, np.ones(len(outer)), pair)
+    weight = np.exp(-0.5 * distance[near]) / math.sqrt((2 * math.pi) ** head * np.linalg.det(K[:head, :head]))
+    regression = np.linalg.solve(K[:head, :head], K[:head, head:])
+    rest = K[head:, head:] - K[head:, :head] @ regression
+    centers = outer @ regression
+    pair = np.concatenate([_tile_means(centers[tile], grids[head:], rest) for tile in _tiles(index)])
+    return contract([values[:, i] for (_, values), i in zip(grids, index, strict=False)], weight, pair)
+
+
+def _tiles(index: NDArray[np.intp]) -> list[NDArray[np.intp]]:
+    """Rows of consecutive outer points that are neighbours in the last outer direction and equal in the others."""
+    label = (index[0] if len(index) > 1 else 0) * (index[-1].max() + 1) + index[-1] // _TILE
+    return np.split(np.arange(label.size), np.flatnonzero(np.diff(label)) + 1)
+
+
+def _tile_means(centers: Array, grids: list[tuple[Array, Array]], S: Array) -> Array:
+    """<f(z_1) g(z_2)> of z ~ N(center, S) for neighbouring centers: (center, f, g).
+
+    Coordinates are relative to the middle of the tile, so that no factor of the density overflows.
+    """
+    middle = centers.mean(axis=0)
+    reach = _REACH * np.sqrt(S.diagonal()) + np.ptp(centers, axis=0) / 2
+    windows = [slice(*np.searchsorted(z, (m - r, m + r))) for (z, _), m, r in zip(grids, middle, reach, strict=True)]
+    (y, f), (z, g) = ((nodes[here], values[:, here]) for (nodes, values), here in zip(grids, windows, strict=True))
+    y, z, (p, q) = y - middle[0], z - middle[1], (centers - middle).T[:, :, None]
+    (yy, yz), (_, zz) = np.linalg.inv(S)
+    left = np.exp(-0.5 * yy * (y - p) ** 2 + yz * (y - p / 2) * q)
+    right = np.exp(-0.5 * zz * (z - q) ** 2 + yz * (z - q / 2) * p)
+    coupling = np.exp(-yz * np.outer(y, z)) / (2 * math.pi * math.sqrt(np.linalg.det(S)))
+    return np.stack([(((left * values) @ coupling) * right) @ g.T for values in f], axis=1)

@@ -26,7 +26,7 @@ Family = Callable[[Array], Array]  # z -> values (function, *z.shape) of all fun
 _POLE_MARGIN = 14.0  # extra nats for poles of products of high derivatives
 _HERMITE_RADIUS = 1.2  # 2 for a single pole; less for entire functions and products of four
 _RIDGE = 0.97  # above this correlation the density of an inner pair is too narrow a ridge for its grid
-_NODES_AT_ONCE = 2**21
+_NODES_AT_ONCE = 2**16  # fits the cache
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class Rule:
         return math.ceil((loading * (self.nats + _POLE_MARGIN) / (_HERMITE_RADIUS * self.radius)) ** 2) + extra
 
 
-class _Split(NamedTuple):
+class Split(NamedTuple):
     """Inputs of a product: integrated in the outer grid, and the inner pair."""
 
     outer: tuple[int, ...]
@@ -96,7 +96,7 @@ def product_means(families: Sequence[Family], K: Array, rule: Rule) -> Array:
     if len(families) == 1:
         u, w = rule.nodes(math.sqrt(K[0, 0]))
         return np.asarray(families[0](math.sqrt(K[0, 0]) * u) @ w)
-    split = _choose_split(K)
+    split = choose_split(K)
     loadings, rest = _eliminate(K, split.outer)
     u, w = _outer_grid(loadings, rule)
     means = u @ loadings.T
@@ -123,16 +123,16 @@ def contract(outer: Sequence[Array], w: Vector, pair: Array) -> Array:
     return (weight @ pair.reshape(w.size, -1)).reshape(shape)
 
 
-def _choose_split(K: Array) -> _Split:
+def choose_split(K: Array) -> Split:
     """The inner pair with the smallest partial correlation."""
     d = len(K)
-    splits = [_Split(tuple(k for k in range(d) if k not in pair), pair) for pair in combinations(range(d), 2)]
+    splits = [Split(tuple(k for k in range(d) if k not in pair), pair) for pair in combinations(range(d), 2)]
     if len(splits) == 1:
         return splits[0]
     return min(splits, key=lambda split: abs(_partial_correlation(K, split)))
 
 
-def _partial_correlation(K: Array, split: _Split) -> float:
+def _partial_correlation(K: Array, split: Split) -> float:
     i, j = split.inner
     _, rest = _eliminate(K, split.outer)
     return _correlation(rest[i, i], rest[i, j], rest[j, j])

@@ -13,9 +13,9 @@ from rgflow.errors import RgflowError
 from rgflow.gaussian.moments import MAX_FACTORS, Array, powers, subsets
 from rgflow.gaussian.nodes import panel_rule
 from rgflow.gaussian.orthant import OrthantMoments
+from rgflow.gaussian.planar import is_planar, plane_coordinates
 
 _PARALLEL = 1e-13  # relative determinant below which two inputs are on one line
-_PLANAR = 1e-13  # relative third eigenvalue below which inputs lie in a plane
 
 
 def _divide(numerator: Array, denominator: Array) -> Array:
@@ -58,7 +58,7 @@ class ScaleInvariantMoments:
         chosen = subsets(len(self._K), d)
         covariances = self._K[chosen[:, :, None], chosen[:, None, :]]
         result = np.empty((len(chosen), *(len(powers(d)),) * d))
-        planar = np.array([_is_planar(K) for K in covariances])
+        planar = np.array([is_planar(K) for K in covariances])
         for index in np.flatnonzero(planar):
             result[index] = self._planar_products(covariances[index])
         spatial = np.flatnonzero(~planar)
@@ -81,8 +81,7 @@ class ScaleInvariantMoments:
 
     def _planar_products(self, K: Array) -> Array:
         """Products of inputs in a plane, z_a = r n_a . (cos t, sin t): an integral over t from kink to kink."""
-        values, vectors = np.linalg.eigh(K)
-        plane = vectors[:, -2:] * np.sqrt(np.maximum(values[-2:], 0)) if len(K) > 1 else np.sqrt([[0, K[0, 0]]])
+        plane = plane_coordinates(K)
         kinks = np.arctan2(-plane[:, 0], plane[:, 1]) % math.pi
         turns = sorted({*kinks, *(kinks + math.pi)})
         t, w = panel_rule([*turns, turns[0] + 2 * math.pi], 24)
@@ -119,11 +118,6 @@ class ScaleInvariantMoments:
                 weights = np.prod(signs**i * slopes ** (i + j), axis=1)
                 total[(..., *index)] = orthants.moment(tuple(i.tolist())) @ weights
         return total
-
-
-def _is_planar(K: Array) -> bool:
-    values = np.linalg.eigvalsh(K)
-    return len(K) < 3 or bool(values[-3] <= _PLANAR * values[-1])
 
 
 def _total_value_powers(d: int) -> Array:
