@@ -42,7 +42,7 @@ def _hidden_layer(
 ) -> Iterator[tuple[Any, Any]]:
     """Chunks of z (members, n, N) and H (members, N, N, n, n) in the last hidden layer."""
     rng = np.random.default_rng(seed)
-    chunk = 500
+    chunk = 100  # the NTK of a chunk should stay near the cache
     for _ in range(members // chunk):
         signal = np.broadcast_to(inputs.T, (chunk, *inputs.T.shape))
         z = H = None

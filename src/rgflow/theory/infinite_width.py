@@ -139,7 +139,7 @@ def _plan(network: Network, inputs: Inputs, precision: Precision) -> _Plan:
         errors.append(error)
         if not np.isfinite(variance).all():
             raise RgflowError(f"K is not finite at layer {layer + 1}: the network is far from criticality")
-    return _Plan(x.astype(precision), network, tuple(layers), max(errors))
+    return _Plan(x.astype(precision, copy=False), network, tuple(layers), max(errors))
 
 
 def _diagonal(network: Network, variance: Block, order: int) -> Block:
