@@ -246,3 +246,10 @@ def test_overflow_names_tensor_and_layer() -> None:
     network = Network("relu", (1, *[10] * 60), 0.0, 1e8)
     with pytest.raises(RgflowError, match=r"(\w+) is not finite at layer (\d+)"):
         initialization_theory(network, [[1.0]])
+
+
+def test_one_layer_is_the_first_kernel() -> None:
+    theory = initialization_theory(Network("gelu", (3, 4), 0.1, 1.5, 0.2, 0.7), TWO_INPUTS)
+    np.testing.assert_allclose(theory["K"][0], 0.1 + 0.5 * TWO_INPUTS @ TWO_INPUTS.T, rtol=1e-14)
+    np.testing.assert_array_equal(theory["F"], 0.0)
+    assert theory.sizes["layer"] == 1
