@@ -7,6 +7,7 @@ runs (moments of third order are heavy-tailed, and few of the components are ind
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -102,6 +103,30 @@ def test_moments_up_to_third_order_of_many_networks(name: str, repeated: bool, C
 
 def test_float64_agrees_too() -> None:
     assert float(deviations(drawn(make_target("gelu", True, 0.3, torch.float64)), 40).abs().max()) < BOUND
+
+
+@pytest.mark.parametrize("name", ["gelu", "relu, width = inputs"])
+def test_drawn_ntks_average_to_their_mean_given_the_forward_pass(name: str) -> None:
+    """Both from the same forward passes, so that only the noise of the backward passes is left in the difference."""
+    target = replace(make_target(name, False, 0.3, torch.float64), tensors=frozenset({"Theta", "F"}))
+    streams = Streams("paired", 3, torch.device("cpu"))
+    differences = []
+    for batch in range(40):
+        generator = partial(streams.generator, batch)
+        averaged, one = (marginal_samples(which, BATCH, generator) for which in (target, drawn(target)))
+        assert one.ntk is not None
+        torch.testing.assert_close(one.metric, averaged.metric)
+        assert averaged.ntk is None
+        pairs = [
+            (a, b)
+            for a, b in ((one.ntk_mean, averaged.ntk_mean), (one.cross, averaged.cross))
+            if a is not None and b is not None
+        ]
+        assert len(pairs) == 2
+        (mean, mean_given), (cross, cross_given) = pairs
+        differences.append(torch.cat([(mean - mean_given).mean(0).flatten(), (cross - cross_given).flatten()]))
+    scatter = torch.stack(differences)
+    assert float((scatter.mean(0) / (scatter.std(0) / 40**0.5)).abs().max()) < BOUND
 
 
 def test_a_repeated_input_gives_equal_outputs_and_kernels() -> None:

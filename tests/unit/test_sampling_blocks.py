@@ -72,6 +72,19 @@ def test_a_block_is_the_union_of_its_tasks(whole: xr.Dataset) -> None:
     xr.testing.assert_identical(joined.isel(group=slice(4)), whole)
 
 
+def test_groups_of_several_chunks() -> None:
+    """A network so wide that a group is drawn in four chunks."""
+    wide = Network("relu", (3, 500, 1), 0.1, 2.0)
+    kept = {
+        count: sample_groups(wide, INPUTS, range(2), Ensemble(3, ("K",), kept=count), "cpu") for count in (600, 1200)
+    }
+    assert kept[600].member.values.tolist() == list(range(600))
+    np.testing.assert_array_equal(kept[600].preactivation, kept[1200].preactivation[:600])
+    second = sample_groups(wide, INPUTS, range(1, 2), Ensemble(3, ("K",), kept=1200), "cpu")
+    np.testing.assert_array_equal(second.preactivation, kept[1200].preactivation[1000:])
+    assert len(np.unique(kept[1200].preactivation)) == kept[1200].preactivation.size  # no number is drawn twice
+
+
 def test_members_kept_one_by_one(whole: xr.Dataset) -> None:
     assert whole.member.values.tolist() == list(range(1500))
     assert whole.preactivation.dims == ("member", "layer", "output_1", "sample_1")

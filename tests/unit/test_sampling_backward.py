@@ -1,0 +1,103 @@
+"""Backward passes against the definition of the NTK, the product of gradients, network by network.
+
+The weight sampler shows its weights. For the marginal sampler the inputs here outnumber every width by so much that its
+preactivations determine weights and biases; then its backward pass has no freedom left and must be that of these weights.
+"""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+from rgflow.network import Network
+from rgflow.sampling.backward import backward
+from rgflow.sampling.forward import Forward, forward
+from rgflow.sampling.rng import Streams
+from rgflow.sampling.samples import Target
+from rgflow.sampling.weights import LAWS, weight_samples
+from rgflow.sampling.weights import forward as weight_forward
+
+NETWORK = Network(
+    "tanh", (3, 2, 3, 2, 2), [0.3, 0.2, 0.4, 0.1], [1.5, 1.8, 1.2, 2.0], [0.3, 0.1, 0.2, 0.4], [0.7, 0.9, 1.1, 0.6]
+)
+MEMBERS = 4
+Parameters = list[tuple[Tensor, Tensor]]  # weights (n_l, n_{l-1}) and biases (n_l) of each layer
+
+
+def make_target(N: int) -> Target:
+    x = torch.randn(N, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
+    return Target(NETWORK, x, (2, 3, 4), frozenset({"F", "A"}), torch.float64)
+
+
+def generator(chunk: int) -> torch.Generator:
+    return Streams("gradients", 4, torch.device("cpu")).generator(chunk, 0)
+
+
+def outputs(parameters: Parameters, x: Tensor) -> Tensor:
+    """Preactivations (N, n_L) of the last layer."""
+    z = x
+    for layer, (weights, biases) in enumerate(parameters):
+        z = (NETWORK.activation(z) if layer else z) @ weights.T + biases
+    return z
+
+
+def ntk_of_gradients(parameters: Parameters, x: Tensor) -> Tensor:
+    """sum over parameters of lambda dz_ia dz_jb: (2, 2, N, N)."""
+    leaves = [(w.clone().requires_grad_(), b.clone().requires_grad_()) for w, b in parameters]
+    z = outputs(leaves, x)
+    gradients = []
+    for i in range(2):
+        for a in range(len(x)):
+            grads = torch.autograd.grad(z[a, i], [p for pair in leaves for p in pair], retain_graph=True)
+            scaled = []
+            for layer, (w, b) in enumerate(zip(grads[::2], grads[1::2], strict=True)):
+                scaled += [
+                    w.flatten() * (NETWORK.lambda_W[layer] / w.shape[1]) ** 0.5,
+                    b * NETWORK.lambda_b[layer] ** 0.5,
+                ]
+            gradients.append(torch.cat(scaled))
+    G = torch.stack(gradients)
+    return (G @ G.T).view(2, len(x), 2, len(x)).transpose(1, 2)
+
+
+def solved(passed: Forward, x: Tensor, member: int, layer: int) -> tuple[Tensor, Tensor]:
+    """Weights and biases of a layer from its preactivations at more inputs than unknowns."""
+
+    def preactivation(index: int) -> Tensor:
+        factor = passed.laws[index - 1].factor.expand(MEMBERS, -1, -1)[member]
+        head = passed.hidden[index - 1].noise if index <= len(passed.hidden) else passed.heads[index - 1]
+        return factor @ head[member]
+
+    below = x if layer == 1 else NETWORK.activation(preactivation(layer - 1))
+    design = torch.cat([below, torch.ones(len(x), 1, dtype=torch.float64)], 1)
+    solution = torch.linalg.lstsq(design, preactivation(layer)).solution.T
+    torch.testing.assert_close(design @ solution.T, preactivation(layer), rtol=1e-7, atol=1e-7)
+    return solution[:, :-1], solution[:, -1]
+
+
+@pytest.mark.parametrize("layer", [2, 3, 4])
+def test_marginal_backward_pass_is_that_of_the_weights(layer: int) -> None:
+    target = make_target(6)
+    passed = forward(target, MEMBERS, generator(0)).upto(layer)
+    ntk = backward(passed, generator(1))
+    for member in range(MEMBERS):
+        parameters = [solved(passed, target.x, member, index) for index in range(1, layer + 1)]
+        torch.testing.assert_close(ntk[member], ntk_of_gradients(parameters, target.x), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("N", [1, 2, 5])
+def test_weight_backward_pass_is_that_of_its_weights(N: int) -> None:
+    target = make_target(N)
+    samples = weight_samples(target, MEMBERS, generator, "normal")
+    layers = weight_forward(target, MEMBERS, generator(0), LAWS["normal"])
+    assert samples.ntk is not None
+    for member in range(MEMBERS):
+        parameters, below = [], target.x
+        for one in layers:
+            z = one.z[member]
+            parameters.append((one.weights[member], (z - below @ one.weights[member].T)[0]))
+            below = one.sigma[member]
+        for position, layer in enumerate(target.layers):
+            expected = ntk_of_gradients(parameters[:layer], target.x)
+            torch.testing.assert_close(samples.ntk[member, position], expected)
