@@ -34,7 +34,7 @@ start() {
 write_configuration() {
     local host cpus memory
     host=$(hostname -s)
-    cpus=$(nproc)
+    cpus=$(nproc --all) # without --all it would count OMP_NUM_THREADS
     memory=$(($(awk '/MemTotal/{print $2}' /proc/meminfo) / 1024 / 2))
     for i in 0 1; do # devices to schedule must be character devices; these two are as empty as /dev/null
         [ -e "$dir/dev/gpu$i" ] || mknod "$dir/dev/gpu$i" c 1 3

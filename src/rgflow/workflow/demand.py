@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from typing import Any
 
-from rgflow.workflow.config import GROUP
+from rgflow.workflow.config import GROUP, Ensemble, Training
 from rgflow.workflow.study import Study
 
 Labels = Mapping[str, str]
-Request = Callable[[Labels, int], int]
+Terms = dict[str, Callable[[Labels], float]]
+Request = Callable[[Any, int], int]  # of Snakemake's wildcards and the attempt
 
 _BASE_MB = 1500  # of a process that has imported torch, xarray and the rest, with room to spare
 _BASE_MINUTES = 15
@@ -21,6 +23,7 @@ _SLOWEST_FLOPS = 1e9  # per second: the smallest networks, whose time is overhea
 _BYTES = 8
 _COPIES = 4  # of a result: itself, its encoded form, and intermediates
 _MB = 1e6
+_TENSORS = 7  # with four sample legs, at most
 
 
 class Demand:
@@ -34,14 +37,26 @@ class Demand:
 
     def __init__(self, study: Study) -> None:
         self.config = study.config
-        self._work = {"ensemble/block": self._sampling, "training/block": self._training}
-        self._numbers = {
+        self._work: Terms = {"ensemble/block": self._sampling, "training/block": self._training}
+        self._numbers: Terms = {
             "theory/initialization": self._tensors,
-            "ensemble/block": lambda labels: self._tensors(labels) * self.config.ensemble.block / GROUP,
-            "ensemble/combine": lambda labels: self._tensors(labels) * self.config.ensemble.members / GROUP,
-            "training/block": lambda labels: self._records(labels) * self.config.training.block,
-            "training/combine": lambda labels: self._records(labels) * self.config.training.members,
+            "ensemble/block": lambda labels: self._moments(labels, self.ensemble.block),
+            "ensemble/combine": lambda labels: self._moments(labels, self.ensemble.members),
+            "training/block": lambda labels: self._records(labels) * self.training.block,
+            "training/combine": lambda labels: self._records(labels) * self.training.members,
         }
+
+    @property
+    def ensemble(self) -> Ensemble:
+        """Settings of the ensembles; only asked for jobs of a study that has them."""
+        assert self.config.ensemble is not None
+        return self.config.ensemble
+
+    @property
+    def training(self) -> Training:
+        """Settings of training; only asked for jobs of a study that has it."""
+        assert self.config.training is not None
+        return self.config.training
 
     def mem_mb(self, stage: str) -> Request:
         """Memory of a stage's job as a function of (wildcards, attempt), in MB; it doubles with every attempt."""
@@ -53,7 +68,11 @@ class Demand:
 
     def memory(self, stage: str, labels: Labels) -> float:
         """MB of a job: the interpreter, and copies of what it reads or writes."""
-        return _BASE_MB + self._numbers[stage](labels) * _BYTES * _COPIES / _MB
+        return _BASE_MB + self.result_bytes(stage, labels) * _COPIES / _MB
+
+    def result_bytes(self, stage: str, labels: Labels) -> float:
+        """Bytes of all that a job reads or writes, uncompressed; 0 for stages whose results are small."""
+        return self._numbers[stage](labels) * _BYTES if stage in self._numbers else 0.0
 
     def minutes(self, stage: str, labels: Labels) -> float:
         """Minutes of a job on one core that is slow."""
@@ -67,14 +86,14 @@ class Demand:
         """Members x layers x what a layer costs: n N draws and N^2 n products, or n^2 weights that meet N inputs."""
         inputs, depth, width = self.config.inputs.probes, int(labels["depth"]), int(labels["width"])
         marginal = width * inputs * (40 + 8 * inputs) + 100 * inputs**4
-        weights = width**2 * (10 + 6 * inputs) if self.config.ensemble.sampler == "weights" else 0
-        return float(self.config.ensemble.block * depth * (marginal + weights))
+        weights = width**2 * (10 + 6 * inputs) if self.ensemble.sampler == "weights" else 0
+        return float(self.ensemble.block * depth * (marginal + weights))
 
     def _training(self, labels: Labels) -> float:
         """Members x steps x 6 operations per weight and sample: forward, backward, gradient."""
         depth, width = int(labels["depth"]), int(labels["width"])
         weights = depth * width**2 + 1000  # few weights cost as much as a thousand
-        return float(self.config.training.block * self.config.training.steps * 6 * weights * self._samples)
+        return float(self.training.block * self.training.steps * 6 * weights * self._samples)
 
     @property
     def _samples(self) -> int:
@@ -82,9 +101,14 @@ class Demand:
 
     def _tensors(self, labels: Labels) -> float:
         """Numbers in all tensors with four sample legs."""
-        return float(len(self.config.ensemble.tensors) * int(labels["depth"]) * self.config.inputs.probes**4)
+        return float(_TENSORS * int(labels["depth"]) * self.config.inputs.probes**4)
+
+    def _moments(self, labels: Labels, members: int) -> float:
+        """Numbers in the moments of all groups, about three for each tensor, and in the members kept one by one."""
+        kept = self.ensemble.kept * int(labels["depth"]) * 4 * self.config.inputs.probes**2
+        return 3 * self._tensors(labels) * members / GROUP + kept
 
     def _records(self, _: Labels) -> float:
         """Numbers kept of one trained member: its outputs at the recorded steps, and two kernels."""
         outputs = max(1, len(self.config.inputs.classes))
-        return float(self.config.training.records * self._samples * outputs + 2 * self._samples**2)
+        return float(self.training.records * self._samples * outputs + 2 * self._samples**2)

@@ -63,7 +63,7 @@ def _scheduler() -> LocalCluster:
     """A dask scheduler in this process that other nodes can reach."""
     from distributed import LocalCluster
 
-    return LocalCluster(n_workers=0, host="0.0.0.0", dashboard_address=None)
+    return LocalCluster(n_workers=0, host="0.0.0.0", dashboard_address=None)  # type: ignore[no-untyped-call]
 
 
 @contextmanager
@@ -95,7 +95,7 @@ def _srun(tasks: int, address: str) -> Iterator[subprocess.Popen[bytes]]:
 def _await_workers(scheduler: LocalCluster, tasks: int, steps: subprocess.Popen[bytes]) -> None:
     from distributed import Client
 
-    with Client(scheduler) as client:
+    with Client(scheduler) as client:  # type: ignore[no-untyped-call]
         try:
             client.wait_for_workers(tasks, timeout=_START_SECONDS)
         except TimeoutError:
