@@ -55,6 +55,9 @@ def _add_looking(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     check = verbs.add_parser("check", help="verify every digest and schema at a path, name what is damaged")
     check.add_argument("path", type=Path)
     check.set_defaults(run=_check)
+    estimate = verbs.add_parser("estimate", help="jobs, core-hours, memory and disk of a study before it runs")
+    estimate.add_argument("config", type=Path, help="a study's configuration, for example config.yaml")
+    estimate.set_defaults(run=_estimate)
     summary = verbs.add_parser("summary", help="table of theory, experiment and z of a study")
     summary.add_argument("path", type=Path, help="results/<study>")
     summary.set_defaults(run=_summary)
@@ -169,6 +172,14 @@ def _check(options: argparse.Namespace) -> int:
         print(f"damaged: {finding.store}: {finding.problem}")
     print(f"{len(findings) - len(damaged)} of {len(findings)} stores intact")
     return 1 if damaged else 0
+
+
+def _estimate(options: argparse.Namespace) -> None:
+    from rgflow.workflow.config import read_yaml
+    from rgflow.workflow.estimate import estimate, table
+
+    for line in table(estimate(read_yaml(options.config))):
+        print(line)
 
 
 def _summary(options: argparse.Namespace) -> None:

@@ -33,5 +33,5 @@ trap 'exit 130' INT TERM
 timeout -k 5 60 "$here/slurm.sh" start "$slurm"
 cd "$here/../.."
 # In the background, so that a signal reaches this script while it waits.
-RGFLOW_SLURM=$slurm timeout -k 10 "${LIMIT:-420}" python -m pytest -p no:cacheprovider -v --durations=0 "$here" "$@" &
+RGFLOW_SLURM=$slurm timeout -k 10 "${LIMIT:-600}" python -m pytest -p no:cacheprovider -v --durations=0 "$here" "$@" &
 wait $!
