@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 import torch
 
+from rgflow.network import Network
 from rgflow.sampling.estimators import estimates, jackknife, layer_covariance, sample_means, with_errors
-from rgflow.sampling.samples import Samples
+from rgflow.sampling.samples import Samples, Target, with_ntk
 
 ALL = frozenset({"K", "V", "Theta", "D", "F", "A", "B"})
 WIDTHS_BELOW = [5, 7]
+TARGET = Target(Network("relu", (5, 7, 2), 0.0, 2.0), torch.ones(2, 5, dtype=torch.float64), (1, 2), ALL, torch.float64)
 
 
 def make_samples(members: int, N: int = 2, seed: int = 0) -> Samples:
@@ -22,8 +24,7 @@ def make_samples(members: int, N: int = 2, seed: int = 0) -> Samples:
     H = rng.normal(size=(members, 2, 2, 2, N, N)) + 0.3 * G[:, :, None, None]
     metric, z = torch.tensor(G + G.swapaxes(2, 3)), torch.tensor(rng.normal(size=(members, 2, 2, N)))
     ntk = torch.tensor(H + H.transpose(0, 1, 3, 2, 5, 4))
-    cross = torch.einsum("mla,mlb,mlcd->lacbd", z[:, :, 0], z[:, :, 1], ntk[:, :, 0, 1]) / members
-    return Samples(metric, z, ntk, ntk.diagonal(dim1=2, dim2=3).mean(-1), cross)
+    return with_ntk(Samples(metric, z), ntk, TARGET)
 
 
 def covariance(x: np.ndarray, y: np.ndarray) -> float:
