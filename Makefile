@@ -1,5 +1,5 @@
 # The two commands: make run (the default study, on real data, to a report) and make test (every check).
-.PHONY: run test lint unit slow bench lock schema clean help
+.PHONY: run study test lint unit slow cluster-test bench lock schema clean help
 .DELETE_ON_ERROR:
 
 PYTHON ?= python3
@@ -18,6 +18,10 @@ run: $(READY) ## the default study to its report; further arguments: make run AR
 	@snakemake $(ARGS)
 	@rgflow summary results/$(STUDY)
 
+study: $(READY) ## a study of studies/ by name: make study NAME=gelu_ntk
+	@snakemake --configfile studies/$(NAME).yaml $(ARGS)
+	@rgflow summary results/$(NAME)
+
 test: $(READY) lint unit ## every check but the slow ones
 
 lint: $(READY) ## format, types, workflow
@@ -32,6 +36,9 @@ unit: $(READY) ## all tests but the slow ones
 
 slow: $(READY) ## the long statistical checks
 	pytest -m slow
+
+cluster-test: $(READY) ## the study on a two-node SLURM that is started on this machine for it (Debian, root)
+	tests/cluster/run.sh
 
 bench: $(READY) ## ratios against the floors and peers, one run each
 	python tests/benchmarks/run.py

@@ -21,11 +21,11 @@ TINY: dict[str, Any] = {
     "study": "tiny",
     "inputs": {"source": "gaussian", "features": 4, "train": 6, "test": 4, "probes": 2},
     "networks": {
-        "activation": ["relu", "tanh"],
-        "width": [8, 16, 32],
+        "activation": ["tanh"],
+        "width": [8, 16],
         "learning_rates": {"lambda_b": 1.0, "lambda_W": 1.0},
     },
-    "ensemble": {"depth": [3], "members": 2000, "block": 1000},
+    "ensemble": {"depth": [3], "members": 4000, "block": 2000, "kept": 100},
     "training": {"depth": [2], "members": 8, "block": 4, "steps": 20, "records": 4},
 }
 
@@ -84,7 +84,8 @@ class Project:
 
 
 def copy_project(folder: Path) -> Project:
-    for name in ("Snakefile", "rules", "src", "profiles", "pyproject.toml"):
+    folder.mkdir(exist_ok=True)
+    for name in ("Snakefile", "rules", "envs", "src", "profiles", "pyproject.toml"):
         source = PROJECT / name
         ignore = shutil.ignore_patterns("__pycache__", "*.egg-info")
         shutil.copytree(source, folder / name, ignore=ignore) if source.is_dir() else shutil.copy2(

@@ -21,6 +21,7 @@ pytestmark = pytest.mark.xdist_group("workflow")
 
 STAGES = {
     "inputs",
+    "theory/criticality",
     "theory/initialization",
     "theory/learning_rate",
     "theory/training",
@@ -35,7 +36,7 @@ def test_all_stages_are_there_intact_and_open_as_one_tree(finished: Project) -> 
     assert [finding for finding in check_results(finished.results) if finding.problem] == []
     tree = rgflow.open_results(finished.results)
     assert {node.path.strip("/") for node in tree.subtree if node.has_data} >= STAGES
-    assert tree["ensemble"]["K"].sizes["width"] == 3
+    assert tree["ensemble"]["K"].sizes["width"] == 2
     assert (finished.results / "report.html").stat().st_size > 100_000
 
 
@@ -53,7 +54,7 @@ def test_second_run_with_two_workers_gives_bitwise_the_same_stores(finished: Pro
 def test_killed_job_leaves_no_final_store_and_a_second_run_completes(fresh: Project) -> None:
     fresh.configure(ensemble={"members": 400_000, "block": 400_000})
     assert fresh.snakemake("inputs").returncode == 0
-    target = "results/tiny/ensemble/activation~relu/init~critical/depth~3/width~32/block~0000.json"
+    target = "results/tiny/ensemble/activation~tanh/init~critical/depth~3/width~16/block~0000.json"
     run = subprocess.Popen(
         [sys.executable, "-m", "snakemake", "--cores", "1", target],
         cwd=fresh.folder, env=fresh.environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,

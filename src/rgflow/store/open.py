@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -62,18 +62,36 @@ def published_stores(root: Path) -> Iterator[Path]:
 
 def combine_cells(cells: list[Cell]) -> xr.Dataset:
     """Combine datasets along their labels; labels that all cells share become dimensions of length one."""
+    dims = list(cells[0][0])
+    spread = [(labels, _labelled(dataset, labels)) for labels, dataset in cells]
+    return _combine_along(dims, spread)
+
+
+def _labelled(dataset: xr.Dataset, labels: Mapping[str, Label]) -> xr.Dataset:
+    """The dataset with its labels as dimensions of length one, coordinates in memory: they are small and often compared."""
+    plain = without_provenance(dataset)
+    return plain.assign_coords(plain.coords.to_dataset().load().coords).expand_dims({k: [v] for k, v in labels.items()})
+
+
+def _combine_along(dims: list[str], cells: list[Cell]) -> xr.Dataset:
     import xarray as xr
 
-    dims = list(cells[0][0])
-    if not dims:
-        return without_provenance(cells[0][1])
-    dim, groups = dims[0], defaultdict(list)
+    if len(cells) == 1:
+        return cells[0][1]
+    groups = defaultdict(list)
     for labels, dataset in cells:
-        rest = {key: value for key, value in labels.items() if key != dim}
-        groups[labels[dim]].append((rest, dataset))
-    slices = [combine_cells(groups[value]).expand_dims({dim: [value]}) for value in sorted(groups)]
+        groups[labels[dims[0]]].append((labels, dataset))
+    slices = [_combine_along(dims[1:], groups[value]) for value in sorted(groups)]
+    if len(slices) == 1:
+        return slices[0]
     return xr.concat(
-        slices, dim, join="outer", data_vars="all", coords="different", compat="equals", combine_attrs="drop_conflicts"
+        slices,
+        dims[0],
+        join="outer",
+        data_vars="all",
+        coords="different",
+        compat="equals",
+        combine_attrs="drop_conflicts",
     )
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
@@ -179,8 +180,23 @@ class Config(Model):
     )
     inputs: Inputs = Inputs()
     networks: Networks = Networks()
-    ensemble: Ensemble = Ensemble()
-    training: Training = Training()
+    ensemble: Ensemble | None = Field(Ensemble(), description="null: no networks at initialization")
+    training: Training | None = Field(Training(), description="null: no trained networks")
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Read a configuration file; one line if it is missing or not a mapping."""
+    import yaml
+
+    try:
+        content = yaml.safe_load(path.read_text())
+    except OSError as error:
+        raise RgflowError(f"{path}: {error.strerror}") from None
+    except yaml.YAMLError as error:
+        raise RgflowError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(content, dict):
+        raise RgflowError(f"{path}: must be a mapping with the key 'study'")
+    return content
 
 
 def load_config(raw: Mapping[str, Any]) -> Config:

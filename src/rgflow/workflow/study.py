@@ -16,7 +16,7 @@ from typing import Any
 from rgflow.errors import RgflowError
 from rgflow.store.digest import canonical_json
 from rgflow.store.labels import cell_path
-from rgflow.workflow.config import ActivationChoice, Config, Scales, load_config
+from rgflow.workflow.config import ActivationChoice, Config, Ensemble, Scales, Training, load_config
 from rgflow.workflow.stage import find_stage
 
 CELL = "activation~{activation}/init~{init}/depth~{depth}"
@@ -56,22 +56,22 @@ class Study:
     @property
     def initialization_depths(self) -> list[int]:
         """Depths of the networks at initialization."""
-        return self.config.ensemble.depth or self.config.networks.depth
+        return [] if self.config.ensemble is None else self._ensemble.depth or self.config.networks.depth
 
     @property
     def training_depths(self) -> list[int]:
         """Depths of the trained networks."""
-        return self.config.training.depth or self.config.networks.depth
+        return [] if self.config.training is None else self._training.depth or self.config.networks.depth
 
     @property
     def ensemble_blocks(self) -> list[str]:
         """Labels of the blocks of an ensemble at initialization."""
-        return _blocks(self.config.ensemble.members // self.config.ensemble.block)
+        return [] if self.config.ensemble is None else _blocks(self._ensemble.members // self._ensemble.block)
 
     @property
     def training_blocks(self) -> list[str]:
         """Labels of the blocks of a trained ensemble."""
-        return _blocks(self.config.training.members // self.config.training.block)
+        return [] if self.config.training is None else _blocks(self._training.members // self._training.block)
 
     def cells(self, depths: Iterable[int]) -> list[str]:
         """Relative paths of all cells without widths, ``activation~tanh/init~critical/depth~4``."""
@@ -123,39 +123,49 @@ class Study:
         return {"network": self._network(labels)}
 
     def _spec_theory_learning_rate(self, labels: Labels) -> dict[str, Any]:
-        return {"network": self._network(labels), "step_fraction": self.config.training.step_fraction}
+        return {"network": self._network(labels), "step_fraction": self._training.step_fraction}
 
     def _spec_theory_training(self, labels: Labels) -> dict[str, Any]:
-        training = self.config.training.model_dump(include={"step_fraction", "steps", "records"})
+        training = self._training.model_dump(include={"step_fraction", "steps", "records"})
         return {"network": self._network(labels), "training": training}
 
     def _spec_ensemble_block(self, labels: Labels) -> dict[str, Any]:
-        ensemble = self.config.ensemble.model_dump(include={"tensors", "sampler", "dtype", "kept", "seed"})
+        ensemble = self._ensemble.model_dump(include={"tensors", "sampler", "dtype", "kept", "seed"})
         return {
             "network": self._wide_network(labels),
             "ensemble": ensemble,
-            **_members(labels, self.config.ensemble.block),
+            **_members(labels, self._ensemble.block),
         }
 
     def _spec_ensemble_combine(self, labels: Labels) -> dict[str, Any]:
-        return {"network": self._wide_network(labels), "members": self.config.ensemble.members}
+        return {"network": self._wide_network(labels), "members": self._ensemble.members}
 
     def _spec_training_block(self, labels: Labels) -> dict[str, Any]:
-        training = self.config.training.model_dump(include={"steps", "records", "dtype", "seed"})
+        training = self._training.model_dump(include={"steps", "records", "dtype", "seed"})
         return {
             "network": self._wide_network(labels),
             "training": training,
-            **_members(labels, self.config.training.block),
+            **_members(labels, self._training.block),
         }
 
     def _spec_training_combine(self, _: Labels) -> dict[str, Any]:
-        return {"members": self.config.training.members}
+        return {"members": self._training.members}
 
     def _spec_comparison_initialization(self, _: Labels) -> dict[str, Any]:
         return {"width": self.config.networks.width}
 
     def _spec_comparison_training(self, _: Labels) -> dict[str, Any]:
         return {"width": self.config.networks.width}
+
+    @property
+    def _ensemble(self) -> Ensemble:
+        assert self.config.ensemble is not None  # only asked for cells of a study with ensembles
+        return self.config.ensemble
+
+    @property
+    def _training(self) -> Training:
+        assert self.config.training is not None  # only asked for cells of a study with training
+        return self.config.training
 
     def _network(self, labels: Labels) -> dict[str, Any]:
         rates = self.config.networks.learning_rates
