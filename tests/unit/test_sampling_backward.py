@@ -13,6 +13,7 @@ from torch import Tensor
 from rgflow.network import Network
 from rgflow.sampling.backward import backward
 from rgflow.sampling.forward import Forward, forward
+from rgflow.sampling.forward_ntk import cross_mean, ntk_forms
 from rgflow.sampling.rng import Streams
 from rgflow.sampling.samples import Target
 from rgflow.sampling.weights import LAWS, weight_samples
@@ -101,3 +102,24 @@ def test_weight_backward_pass_is_that_of_its_weights(N: int) -> None:
         for position, layer in enumerate(target.layers):
             expected = ntk_of_gradients(parameters[:layer], target.x)
             torch.testing.assert_close(samples.ntk[member, position], expected)
+
+
+def test_mean_given_a_forward_pass_that_determines_the_weights() -> None:
+    """The quadratic form must then be the NTK itself: delta_jk alpha_ab + u_j beta_ab u_k = H_jk;ab."""
+    target = make_target(6)
+    passed = forward(target, MEMBERS, generator(0))
+    left, right = torch.triu_indices(6, 6)
+    for layer, form in enumerate(ntk_forms(passed), start=1):
+        quadratic = torch.einsum("mcj,pcdm,mdk->mjkp", passed.heads[layer - 1], form.beta, passed.heads[layer - 1])
+        found = quadratic + torch.eye(2, dtype=torch.float64)[:, :, None] * form.alpha.T[:, None, None]
+        for member in range(MEMBERS):
+            parameters = [solved(passed, target.x, member, index) for index in range(1, layer + 1)]
+            expected = ntk_of_gradients(parameters, target.x)[:, :, left, right]
+            torch.testing.assert_close(found[member], expected, rtol=1e-5, atol=1e-5)
+
+
+def test_cross_mean_is_symmetric_under_exchange_of_the_neurons() -> None:
+    passed = forward(make_target(3), MEMBERS, generator(0))
+    for form, law in zip(ntk_forms(passed), passed.laws, strict=True):
+        cross = cross_mean(form, law)
+        torch.testing.assert_close(cross, cross.permute(2, 3, 0, 1), rtol=1e-10, atol=1e-13)
