@@ -45,21 +45,28 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _local(text: str) -> Path:
+    """A path; addresses of object stores are refused, because a result is published there by renaming."""
+    if "://" in text:
+        raise argparse.ArgumentTypeError(f"{text}: results need a file system with atomic renames; see docs/cluster.md")
+    return Path(text)
+
+
 def _add_looking(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     critical = verbs.add_parser("critical", help="the critical initialization of an activation")
     critical.add_argument("activation", help="name, for example gelu; parameters as leaky_relu:slope=0.2")
     critical.set_defaults(run=_critical)
     inspect = verbs.add_parser("inspect", help="print what is stored at a path")
-    inspect.add_argument("path", type=Path)
+    inspect.add_argument("path", type=_local)
     inspect.set_defaults(run=_inspect)
     check = verbs.add_parser("check", help="verify every digest and schema at a path, name what is damaged")
-    check.add_argument("path", type=Path)
+    check.add_argument("path", type=_local)
     check.set_defaults(run=_check)
     estimate = verbs.add_parser("estimate", help="jobs, core-hours, memory and disk of a study before it runs")
-    estimate.add_argument("config", type=Path, help="a study's configuration, for example config.yaml")
+    estimate.add_argument("config", type=_local, help="a study's configuration, for example config.yaml")
     estimate.set_defaults(run=_estimate)
     summary = verbs.add_parser("summary", help="table of theory, experiment and z of a study")
-    summary.add_argument("path", type=Path, help="results/<study>")
+    summary.add_argument("path", type=_local, help="results/<study>")
     summary.set_defaults(run=_summary)
     schema = verbs.add_parser("schema", help="print the JSON schema of the configuration")
     schema.set_defaults(run=_schema)
@@ -70,12 +77,12 @@ def _add_drawing(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     figure.add_argument("name")
     figure.add_argument("--input", action="append", nargs="+", default=[], metavar=("ROLE", "MANIFEST"))
     figure.add_argument(
-        "--output", type=Path, nargs="+", required=True, help="picture files, by suffix: .svg .png .pdf"
+        "--output", type=_local, nargs="+", required=True, help="picture files, by suffix: .svg .png .pdf"
     )
     figure.set_defaults(run=_figure)
     report = verbs.add_parser("report", help="write the report of a finished study as one HTML page")
-    report.add_argument("--study", type=Path, required=True, help="results/<study>/study.yaml")
-    report.add_argument("--output", type=Path, required=True, help="the page, *.html")
+    report.add_argument("--study", type=_local, required=True, help="results/<study>/study.yaml")
+    report.add_argument("--output", type=_local, required=True, help="the page, *.html")
     report.set_defaults(run=_report)
 
 
@@ -97,7 +104,7 @@ def _add_stages(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
 def _add_stage_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--spec", required=True, help="JSON object: exactly the configuration the stage consumes")
     parser.add_argument("--input", action="append", nargs="+", default=[], metavar=("ROLE", "MANIFEST"))
-    parser.add_argument("--output", type=Path, required=True, help="manifest to write, x.json; the store is x.zarr")
+    parser.add_argument("--output", type=_local, required=True, help="manifest to write, x.json; the store is x.zarr")
     parser.add_argument("--workers", type=int, default=1, help="processes to use on this machine")
     parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
     parser.add_argument(
