@@ -6,7 +6,10 @@
 rule ensemble_block:
     input:
         inputs=f"{ROOT}/inputs.json",
-        store=ancient(f"{ROOT}/inputs.zarr"),
+        hyperparameters=f"{ROOT}/theory/hyperparameters/{CELL}.json",
+        stores=ancient(
+            [f"{ROOT}/inputs.zarr", f"{ROOT}/theory/hyperparameters/{CELL}.zarr"]
+        ),
     output:
         manifest=f"{ROOT}/ensemble/{WIDE_CELL}/block~{{block}}.json",
         store=directory(f"{ROOT}/ensemble/{WIDE_CELL}/block~{{block}}.zarr"),
@@ -29,6 +32,7 @@ rule ensemble_block:
         "Ensemble: {wildcards.activation}, {wildcards.init}, depth {wildcards.depth}, width {wildcards.width}, block {wildcards.block}"
     shell:
         "rgflow ensemble block --spec {params.spec:q} --input inputs {input.inputs:q}"
+        " --input hyperparameters {input.hyperparameters:q}"
         " --workers {threads} --cluster {resources.dask:q} --output {output.manifest:q} > {log:q} 2>&1"
 
 

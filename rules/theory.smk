@@ -1,6 +1,7 @@
 # Theory: what the effective theory predicts. It does not depend on the overall width.
 #   in:  inputs
 #   out: theory/criticality:    critical point, phase diagram, power laws of each activation
+#        theory/hyperparameters: C_b, C_W, lambda_b, lambda_W of every layer; all networks are made from these
 #        theory/initialization: K, G1, V, Theta, ... on (layer, sample_1 ...)
 #        theory/learning_rate:  the step size of training, from the largest eigenvalue of Theta
 #        theory/training:       mean and covariance of the outputs at every recorded step
@@ -25,10 +26,32 @@ rule theory_criticality:
         "rgflow theory criticality --spec {params.spec:q} --output {output.manifest:q} > {log:q} 2>&1"
 
 
+rule theory_hyperparameters:
+    output:
+        manifest=f"{ROOT}/theory/hyperparameters/{CELL}.json",
+        store=directory(f"{ROOT}/theory/hyperparameters/{CELL}.zarr"),
+    log:
+        f"{LOGS}/theory/hyperparameters/{CELL}.log",
+    benchmark:
+        f"{BENCHMARKS}/theory/hyperparameters/{CELL}.tsv"
+    conda:
+        ENVIRONMENT
+    params:
+        spec=partial(study.spec, "theory/hyperparameters"),
+        code=study.code("theory/hyperparameters"),
+    message:
+        "Hyperparameters: {wildcards.activation}, {wildcards.init}, depth {wildcards.depth}"
+    shell:
+        "rgflow theory hyperparameters --spec {params.spec:q} --output {output.manifest:q} > {log:q} 2>&1"
+
+
 rule theory_initialization:
     input:
         inputs=f"{ROOT}/inputs.json",
-        store=ancient(f"{ROOT}/inputs.zarr"),
+        hyperparameters=f"{ROOT}/theory/hyperparameters/{CELL}.json",
+        stores=ancient(
+            [f"{ROOT}/inputs.zarr", f"{ROOT}/theory/hyperparameters/{CELL}.zarr"]
+        ),
     output:
         manifest=f"{ROOT}/theory/initialization/{CELL}.json",
         store=directory(f"{ROOT}/theory/initialization/{CELL}.zarr"),
@@ -48,13 +71,17 @@ rule theory_initialization:
         "Theory at initialization: {wildcards.activation}, {wildcards.init}, depth {wildcards.depth}"
     shell:
         "rgflow theory initialization --spec {params.spec:q} --input inputs {input.inputs:q}"
+        " --input hyperparameters {input.hyperparameters:q}"
         " --output {output.manifest:q} > {log:q} 2>&1"
 
 
 rule theory_learning_rate:
     input:
         inputs=f"{ROOT}/inputs.json",
-        store=ancient(f"{ROOT}/inputs.zarr"),
+        hyperparameters=f"{ROOT}/theory/hyperparameters/{CELL}.json",
+        stores=ancient(
+            [f"{ROOT}/inputs.zarr", f"{ROOT}/theory/hyperparameters/{CELL}.zarr"]
+        ),
     output:
         manifest=f"{ROOT}/theory/learning_rate/{CELL}.json",
         store=directory(f"{ROOT}/theory/learning_rate/{CELL}.zarr"),
@@ -71,13 +98,17 @@ rule theory_learning_rate:
         "Learning rate: {wildcards.activation}, {wildcards.init}, depth {wildcards.depth}"
     shell:
         "rgflow theory learning_rate --spec {params.spec:q} --input inputs {input.inputs:q}"
+        " --input hyperparameters {input.hyperparameters:q}"
         " --output {output.manifest:q} > {log:q} 2>&1"
 
 
 rule theory_training:
     input:
         inputs=f"{ROOT}/inputs.json",
-        store=ancient(f"{ROOT}/inputs.zarr"),
+        hyperparameters=f"{ROOT}/theory/hyperparameters/{CELL}.json",
+        stores=ancient(
+            [f"{ROOT}/inputs.zarr", f"{ROOT}/theory/hyperparameters/{CELL}.zarr"]
+        ),
     output:
         manifest=f"{ROOT}/theory/training/{CELL}.json",
         store=directory(f"{ROOT}/theory/training/{CELL}.zarr"),
@@ -94,6 +125,7 @@ rule theory_training:
         "Kernel prediction of training: {wildcards.activation}, {wildcards.init}, depth {wildcards.depth}"
     shell:
         "rgflow theory training --spec {params.spec:q} --input inputs {input.inputs:q}"
+        " --input hyperparameters {input.hyperparameters:q}"
         " --output {output.manifest:q} > {log:q} 2>&1"
 
 

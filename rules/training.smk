@@ -6,7 +6,10 @@
 rule training_block:
     input:
         inputs=f"{ROOT}/inputs.json",
-        store=ancient(f"{ROOT}/inputs.zarr"),
+        hyperparameters=f"{ROOT}/theory/hyperparameters/{CELL}.json",
+        stores=ancient(
+            [f"{ROOT}/inputs.zarr", f"{ROOT}/theory/hyperparameters/{CELL}.zarr"]
+        ),
         learning_rate=f"{ROOT}/theory/learning_rate/{CELL}.json",
         learning_rate_store=ancient(f"{ROOT}/theory/learning_rate/{CELL}.zarr"),
     output:
@@ -31,6 +34,7 @@ rule training_block:
         "Training: {wildcards.activation}, {wildcards.init}, depth {wildcards.depth}, width {wildcards.width}, block {wildcards.block}"
     shell:
         "rgflow training block --spec {params.spec:q} --input inputs {input.inputs:q}"
+        " --input hyperparameters {input.hyperparameters:q}"
         " --input learning_rate {input.learning_rate:q} --workers {threads} --cluster {resources.dask:q}"
         " --output {output.manifest:q} > {log:q} 2>&1"
 

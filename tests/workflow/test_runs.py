@@ -22,6 +22,7 @@ pytestmark = pytest.mark.xdist_group("workflow")
 STAGES = {
     "inputs",
     "theory/criticality",
+    "theory/hyperparameters",
     "theory/initialization",
     "theory/learning_rate",
     "theory/training",

@@ -14,6 +14,7 @@ import xarray as xr
 
 from rgflow.compute import find_device, map_tasks, one_thread
 from rgflow.errors import RgflowError
+from rgflow.inputs import Inputs
 from rgflow.network import Network
 from rgflow.sampling import estimators
 from rgflow.sampling.chunks import checked_chunk_size, chunk_sampler, make_target
@@ -21,7 +22,6 @@ from rgflow.sampling.estimators import Array
 from rgflow.sampling.rng import GROUP
 from rgflow.sampling.samples import Samples, Target
 from rgflow.sampling.spec import Ensemble
-from rgflow.theory.inputs import Inputs
 
 Progress = Callable[[int, int], None]
 _GROUPS_PER_TASK = 5  # of a worker: small enough to share the work evenly and to show progress

@@ -12,13 +12,13 @@ import xarray as xr
 
 from rgflow.compute import physical_memory
 from rgflow.errors import RgflowError
+from rgflow.inputs import Inputs, input_gram
 from rgflow.network import Network
 from rgflow.sampling.marginal import marginal_samples
 from rgflow.sampling.rng import Streams, chunk_members
 from rgflow.sampling.samples import Samples, Target
 from rgflow.sampling.spec import Ensemble
 from rgflow.sampling.weights import weight_samples
-from rgflow.theory.inputs import Inputs, input_gram
 
 
 def make_target(network: Network, inputs: Inputs, ensemble: Ensemble, device: torch.device) -> Target:

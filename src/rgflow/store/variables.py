@@ -92,6 +92,10 @@ def _criticality_variables() -> Iterator[Variable]:
     yield Variable("critical_K", (), "f", "critical kernel", "NaN: any (scale-invariant) or none", True)
     yield Variable("chi_parallel_slope", (), "f", "d chi_parallel / dK at the critical kernel", "", True)
     yield Variable("chi_perp_slope", (), "f", "d chi_perp / dK at the critical kernel", "", True)
+    yield Variable("layer_C_b", ("layer",), "f", "bias variance", "b ~ N(0, C_b)")
+    yield Variable("layer_C_W", ("layer",), "f", "weight variance", "W ~ N(0, C_W/n_{l-1})")
+    yield Variable("layer_lambda_b", ("layer",), "f", "learning rate of biases", "lambda_b")
+    yield Variable("layer_lambda_W", ("layer",), "f", "learning rate of weights", "lambda_W/n_{l-1}")
     yield Variable("coefficient", law, "f", "coefficient a of the law a l^-p in depth l", "predicted, and fitted", True)
     yield Variable("exponent", law, "f", "exponent p of the law a l^-p in depth l", "predicted, and fitted", True)
 

@@ -82,7 +82,11 @@ def scale_invariant(slopes: tuple[float, float], x: Block, y: Block, c: Block) -
     ss *= np.sqrt(x)[:, None]
     ss *= bend * np.sqrt(y)
     ss += mean**2 * c
-    return ss, mean**2 + bend * angle
+    dd = mean**2 + bend * angle
+    if not (x.all() and y.all()):  # sign(0) = -1: a vanishing input has sigma' = a_minus
+        jump, left, right = (a_plus - a_minus) / 2.0, x[:, None] == 0, y == 0
+        dd += jump**2 * (left & right) - mean * jump * (left.astype(c.dtype) + right)
+    return ss, dd
 
 
 def erf(x: Block, y: Block, c: Block) -> Means:

@@ -14,9 +14,9 @@ import numpy as np
 import xarray as xr
 
 from rgflow.errors import RgflowError
+from rgflow.inputs import Inputs, input_gram
 from rgflow.network import Network
 from rgflow.theory.contraction import Array, cross_pairs, exchange_pairs, outer
-from rgflow.theory.inputs import Inputs, input_gram
 from rgflow.theory.kernel import first_kernel
 from rgflow.theory.layers import Tensors, labelled
 from rgflow.theory.ntk import first_ntk

@@ -13,9 +13,9 @@ from scipy.linalg import lapack
 
 from rgflow.errors import RgflowError
 from rgflow.gaussian.single import single_mean
+from rgflow.inputs import Inputs, checked_inputs
 from rgflow.network import Network
 from rgflow.theory.dual import Block, Dual, dual
-from rgflow.theory.inputs import Inputs, checked_inputs
 
 Precision = Literal["float32", "float64"]
 
@@ -148,7 +148,7 @@ def _diagonal(network: Network, variance: Block, order: int) -> Block:
     if slopes is None:
         return np.asarray(single_mean(network.activation, (order, order), variance))
     mean_square = (slopes[0] ** 2 + slopes[1] ** 2) / 2.0
-    return mean_square * variance if order == 0 else np.full_like(variance, mean_square)
+    return mean_square * variance if order == 0 else np.where(variance > 0, mean_square, slopes[0] ** 2)
 
 
 def _tiles(plan: _Plan, workers: int) -> Iterator[Tile]:

@@ -10,10 +10,10 @@ import xarray as xr
 
 from rgflow.errors import RgflowError
 from rgflow.gaussian.expectations import Expectations
+from rgflow.inputs import Inputs, input_gram
 from rgflow.network import Network
 from rgflow.theory.contraction import Array
 from rgflow.theory.fluctuations import next_A, next_B, next_D, next_F
-from rgflow.theory.inputs import Inputs, input_gram
 from rgflow.theory.kernel import first_kernel, next_kernel, next_metric_correction
 from rgflow.theory.layers import Tensors, evolve
 from rgflow.theory.ntk import first_ntk, next_ntk, next_ntk_correction

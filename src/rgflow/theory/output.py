@@ -6,9 +6,9 @@ import numpy as np
 
 from rgflow.errors import RgflowError
 from rgflow.gaussian.expectations import Expectations
+from rgflow.inputs import Inputs, input_gram
 from rgflow.network import Network
 from rgflow.theory.contraction import Array
-from rgflow.theory.inputs import Inputs, input_gram
 from rgflow.theory.kernel import first_kernel, next_kernel
 from rgflow.theory.ntk import first_ntk, next_ntk
 from rgflow.theory.step import Step

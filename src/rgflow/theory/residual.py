@@ -15,9 +15,9 @@ import xarray as xr
 
 from rgflow.errors import RgflowError
 from rgflow.gaussian.expectations import Expectations
+from rgflow.inputs import Inputs, input_gram
 from rgflow.network import Network
 from rgflow.theory.contraction import Array, cross_pairs, exchange_pairs, outer, pair_contraction, sandwich
-from rgflow.theory.inputs import Inputs, input_gram
 from rgflow.theory.kernel import first_kernel, mean_shift, next_kernel
 from rgflow.theory.layers import Tensors, evolve
 from rgflow.theory.ntk import first_ntk, next_ntk

@@ -76,7 +76,7 @@ def mean_square(sigma: str | Activation, order: int, K: ArrayLike, derivative: i
     order
         The order p of the z-derivative of sigma; ``order + 2 * derivative`` may be at most 5.
     K
-        Kernel, >= 0, any shape.
+        Kernel, >= 0, any shape. K = 0 is the limit from above, also of sigma' at a kink at 0.
     derivative
         The number k of K-derivatives.
 

@@ -69,6 +69,9 @@ STAGES: dict[str, Stage] = {
     for stage in (
         Stage("inputs", f"{_STAGES}.inputs", "select and normalize the input data"),
         Stage("theory/criticality", f"{_STAGES}.theory_criticality", "critical point, phase diagram and power laws"),
+        Stage(
+            "theory/hyperparameters", f"{_STAGES}.theory_hyperparameters", "initialization and learning rates by layer"
+        ),
         Stage("theory/initialization", f"{_STAGES}.theory_initialization", "tensors of the theory at initialization"),
         Stage("theory/learning_rate", f"{_STAGES}.theory_learning_rate", "step size of training from the NTK"),
         Stage("theory/training", f"{_STAGES}.theory_training", "kernel prediction of training"),

@@ -117,33 +117,42 @@ class Study:
         return spec
 
     def _spec_theory_criticality(self, labels: Labels) -> dict[str, Any]:
-        return {"activation": self.activations[labels["activation"]]}
+        return self._activation(labels)
+
+    def _spec_theory_hyperparameters(self, labels: Labels) -> dict[str, Any]:
+        rates = self.config.networks.learning_rates
+        return {
+            "activation": self.activations[labels["activation"]],
+            "initialization": self.initializations[labels["init"]],
+            "depth": int(labels["depth"]),
+            "learning_rates": rates if isinstance(rates, str) else rates.model_dump(),
+        }
 
     def _spec_theory_initialization(self, labels: Labels) -> dict[str, Any]:
-        return {"network": self._network(labels)}
+        return self._activation(labels)
 
     def _spec_theory_learning_rate(self, labels: Labels) -> dict[str, Any]:
-        return {"network": self._network(labels), "step_fraction": self._training.step_fraction}
+        return {**self._activation(labels), "step_fraction": self._training.step_fraction}
 
     def _spec_theory_training(self, labels: Labels) -> dict[str, Any]:
         training = self._training.model_dump(include={"step_fraction", "steps", "records"})
-        return {"network": self._network(labels), "training": training}
+        return {**self._activation(labels), "training": training}
 
     def _spec_ensemble_block(self, labels: Labels) -> dict[str, Any]:
         ensemble = self._ensemble.model_dump(include={"tensors", "sampler", "dtype", "kept", "seed"})
         return {
-            "network": self._wide_network(labels),
+            **self._network(labels),
             "ensemble": ensemble,
             **_members(labels, self._ensemble.block),
         }
 
-    def _spec_ensemble_combine(self, labels: Labels) -> dict[str, Any]:
-        return {"network": self._wide_network(labels), "members": self._ensemble.members}
+    def _spec_ensemble_combine(self, _: Labels) -> dict[str, Any]:
+        return {"members": self._ensemble.members}
 
     def _spec_training_block(self, labels: Labels) -> dict[str, Any]:
         training = self._training.model_dump(include={"steps", "records", "dtype", "seed"})
         return {
-            "network": self._wide_network(labels),
+            **self._network(labels),
             "training": training,
             **_members(labels, self._training.block),
         }
@@ -167,17 +176,11 @@ class Study:
         assert self.config.training is not None  # only asked for cells of a study with training
         return self.config.training
 
-    def _network(self, labels: Labels) -> dict[str, Any]:
-        rates = self.config.networks.learning_rates
-        return {
-            "activation": self.activations[labels["activation"]],
-            "initialization": self.initializations[labels["init"]],
-            "depth": int(labels["depth"]),
-            "learning_rates": rates if isinstance(rates, str) else rates.model_dump(),
-        }
+    def _activation(self, labels: Labels) -> dict[str, Any]:
+        return {"activation": self.activations[labels["activation"]]}
 
-    def _wide_network(self, labels: Labels) -> dict[str, Any]:
-        return {**self._network(labels), "width": int(labels["width"])}
+    def _network(self, labels: Labels) -> dict[str, Any]:
+        return {**self._activation(labels), "width": int(labels["width"])}
 
     def _require_critical_points(self) -> None:
         """Stop before any job if an activation is unknown, or critical is asked of one that has no critical point."""

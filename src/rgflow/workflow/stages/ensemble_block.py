@@ -30,7 +30,7 @@ def run(datasets: Datasets, spec: Spec, resources: Resources) -> xr.Dataset:
     )
     first, count = spec["first"] // GROUP, spec["count"] // GROUP
     return sample_block(
-        network_of(spec, inputs, _OUTPUTS),
+        network_of(spec, datasets, _OUTPUTS),
         probes_of(inputs),
         range(first, first + count),
         ensemble,

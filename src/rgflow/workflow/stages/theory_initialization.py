@@ -16,4 +16,4 @@ if TYPE_CHECKING:
 def run(datasets: Datasets, spec: Spec, _resources: Resources) -> xr.Dataset:
     """See :func:`rgflow.theory.initialization.initialization_theory`."""
     (inputs,) = datasets["inputs"]
-    return initialization_theory(network_of(spec, inputs, outputs=1), probes_of(inputs))
+    return initialization_theory(network_of(spec, datasets, outputs=1), probes_of(inputs))

@@ -22,5 +22,5 @@ def run(datasets: Datasets, spec: Spec, _resources: Resources) -> xr.Dataset:
 
     (inputs,) = datasets["inputs"]
     task = task_of(inputs)
-    network = network_of(spec, inputs, task.train_targets.shape[1])
+    network = network_of(spec, datasets, task.train_targets.shape[1])
     return xr.Dataset({"learning_rate": learning_rate(network, task.train_inputs, spec["step_fraction"])})

@@ -18,7 +18,7 @@ def run(datasets: Datasets, spec: Spec, _resources: Resources) -> xr.Dataset:
     (inputs,) = datasets["inputs"]
     task, training = task_of(inputs), spec["training"]
     return training_theory(
-        network_of(spec, inputs, task.train_targets.shape[1]),
+        network_of(spec, datasets, task.train_targets.shape[1]),
         task.train_inputs,
         task.train_targets,
         task.test_inputs,

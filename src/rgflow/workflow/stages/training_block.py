@@ -27,7 +27,7 @@ def run(datasets: Datasets, spec: Spec, resources: Resources) -> xr.Dataset:
         ntk_steps=(0, steps[-1]),
     )
     members = range(spec["first"], spec["first"] + spec["count"])
-    network = network_of(spec, inputs, task.train_targets.shape[1])
+    network = network_of(spec, datasets, task.train_targets.shape[1])
     return train_block(
         network,
         task,

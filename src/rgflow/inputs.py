@@ -8,9 +8,9 @@ import xarray as xr
 
 from rgflow.errors import RgflowError
 from rgflow.network import Network
-from rgflow.theory.contraction import Array
 
 Inputs = npt.ArrayLike | xr.DataArray
+Array = npt.NDArray[np.float64]
 
 
 def checked_inputs(network: Network, inputs: Inputs) -> Array:
