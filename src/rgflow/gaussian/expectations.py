@@ -14,6 +14,7 @@ from rgflow.gaussian.kinked import KinkedMoments
 from rgflow.gaussian.moments import MAX_FACTORS, Array, Moments, product_index, subsets
 from rgflow.gaussian.scale_invariant import ScaleInvariantMoments
 from rgflow.gaussian.smooth import SmoothMoments
+from rgflow.gaussian.vanishing import VanishingMoments
 
 _SAME = 1e-14  # relative variance of z_a - z_b below which two inputs are one
 
@@ -25,7 +26,8 @@ class Expectations:
     ----------
     activation
         The activation sigma; one with kinks is integrated exactly from kink to kink. Unless it is scale-invariant,
-        different inputs must then not be parallel, nor four of them nearly dependent outside a plane.
+        different inputs must then not be parallel, nor four of them nearly dependent outside a plane. An input without
+        variance is 0 for certain, and sigma'(0) at a kink the one that networks use.
     K
         Covariance (N, N), symmetric and positive semidefinite.
     rtol
@@ -111,6 +113,10 @@ def _product_indices(slots: tuple[int, ...], orders: tuple[int, ...], d: int) ->
 
 
 def _engine(activation: Activation, K: Array, rtol: float) -> Moments:
+    if not K.any():
+        return SmoothMoments(activation, K, rtol)  # at a single point there are no kinks
+    if activation.kinks and not K.diagonal().all():
+        return VanishingMoments(activation, K, lambda others: _engine(activation, others, rtol))
     if activation.slopes is not None:
         return ScaleInvariantMoments(activation, K, rtol)
     if activation.kinks:

@@ -17,7 +17,9 @@ MAX_FACTORS = 4
 class Moments(Protocol):
     """Means over N inputs no two of which are the same."""
 
-    error: float
+    @property
+    def error(self) -> float:
+        """Largest estimated relative error of anything evaluated so far."""
 
     def pair(self, p: int, q: int) -> Array:
         """<sigma^(p)_a sigma^(q)_b>: (N, N)."""

@@ -114,7 +114,7 @@ class ScaleInvariantMoments:
         total = np.zeros((len(K), *(len(choices),) * d))
         for index in np.ndindex(*(len(choices),) * d):
             i, j = np.transpose([choices[k] for k in index])
-            if np.sum(i + j) == MAX_FACTORS:
+            if np.sum(i + j) <= MAX_FACTORS:
                 weights = np.prod(signs**i * slopes ** (i + j), axis=1)
                 total[(..., *index)] = orthants.moment(tuple(i.tolist())) @ weights
         return total

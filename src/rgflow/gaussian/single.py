@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.polynomial.hermite_e import hermeval
 from numpy.typing import ArrayLike
 
 from rgflow.activations.registry import Activation, first_jump
@@ -14,7 +15,6 @@ from rgflow.gaussian.nodes import Vector, normal_density, panel_rule, piecewise_
 
 _REACH = 12.5  # phi falls to 1e-34: room for the growth of products of polynomials
 _NODES_AT_ONCE = 2**20
-_TINY = 1e-300  # stands for K = 0: z keeps the sign of u, so that kinks at 0 get their K -> 0+ limit
 
 
 def single_mean(activation: Activation, orders: Sequence[int], K: ArrayLike) -> np.ndarray | float:
@@ -28,7 +28,8 @@ def single_mean(activation: Activation, orders: Sequence[int], K: ArrayLike) -> 
     orders
         Derivative order of each factor: (0, 0) is <sigma^2>, (0, 2) is <sigma sigma''>.
     K
-        Variance(s) >= 0, a number or a 1-d array; K = 0 is the limit from above.
+        Variance(s) >= 0, a number or a 1-d array. At K = 0 the input is 0 for certain, and sigma'(0) at a kink is the one
+        that networks use (0 for relu), not the limit of small K.
 
     Returns
     -------
@@ -43,10 +44,18 @@ def single_mean(activation: Activation, orders: Sequence[int], K: ArrayLike) -> 
     variances = np.atleast_1d(np.asarray(K, dtype=np.float64))
     if not np.all(np.isfinite(variances) & (variances >= 0)):
         raise RgflowError(f"single_mean of {activation.label}: K = {K!r}; allowed: finite, >= 0")
-    if activation.kinks:
-        variances = np.maximum(variances, _TINY)
-    means = _regular_mean(activation, orders, variances) + _delta_mean(activation, orders, variances)
+    means = np.full_like(variances, math.prod(activation.derivative(0.0, p) for p in orders))
+    spread = variances[variances > 0]
+    if spread.size:
+        means[variances > 0] = _regular_mean(activation, orders, spread) + _delta_mean(activation, orders, spread)
     return means if np.ndim(K) else float(means[0])
+
+
+def distribution_mean(activation: Activation, order: int, K: float) -> float:
+    """<sigma^(order)>_K of one input, K > 0, any order: K^(-order/2) <He_order(u) sigma(sqrt(K) u)>, u standard normal."""
+    u, w = kinked_rule(activation, K)
+    hermite = hermeval(u, [0.0] * order + [1.0])
+    return float(w @ (hermite * activation(math.sqrt(K) * u)) / math.sqrt(K) ** order)
 
 
 def _regular_mean(activation: Activation, orders: Sequence[int], K: Vector) -> Vector:
@@ -88,9 +97,8 @@ def _delta_mean(activation: Activation, orders: Sequence[int], K: Vector) -> Vec
         others = [p for k, p in enumerate(orders) if k not in singular]
         p = orders[singular[0]]
         if len(singular) > 1 or first_jump(below, above) < p - 1:
-            raise RgflowError(
-                f"<product of derivatives {tuple(orders)}> of {activation.label} diverges or needs delta'"
-            )
+            factors = " ".join(f"sigma^({order})" for order in orders)
+            raise RgflowError(f"<{factors}> of {activation.label} does not exist: sigma jumps or bends at z = {kink:g}")
         sides = (math.prod(side[q] for q in others) for side in (below, above))
         density = normal_density(kink / np.sqrt(K)) / np.sqrt(K)
         total += density * (above[p - 1] - below[p - 1]) * sum(sides) / 2

@@ -12,9 +12,10 @@ from rgflow.errors import RgflowError
 from rgflow.theory.contraction import Array
 
 Tensors = Mapping[str, Array]
+Advance = Callable[[int, Tensors], tuple[Tensors, float]]
 
 
-def evolve(depth: int, first: Tensors, advance: Callable[[int, Tensors], tuple[Tensors, float]]) -> xr.Dataset:
+def evolve(depth: int, first: Tensors, advance: Advance) -> xr.Dataset:
     """Iterate a recursion over the layers 1..depth.
 
     Parameters
@@ -33,18 +34,25 @@ def evolve(depth: int, first: Tensors, advance: Callable[[int, Tensors], tuple[T
     Raises
     ------
     RgflowError
-        A tensor is not finite; names it and its layer.
+        A tensor is not finite, or `advance` fails; names the layer.
     """
     _require_finite(first, 1)
     layers, errors = [first], [0.0]
     for layer in range(1, depth):
         with np.errstate(over="ignore", invalid="ignore"):  # an overflow is reported with its layer and name below
-            tensors, error = advance(layer, layers[-1])
+            tensors, error = _advanced(advance, layer, layers[-1])
         _require_finite(tensors, layer + 1)
         layers.append(tensors)
         errors.append(error)
     stacked = {name: np.stack([tensors[name] for tensors in layers]) for name in first}
     return labelled(stacked).assign(quadrature_error=("layer", np.array(errors)))
+
+
+def _advanced(advance: Advance, layer: int, tensors: Tensors) -> tuple[Tensors, float]:
+    try:
+        return advance(layer, tensors)
+    except RgflowError as error:
+        raise RgflowError(f"layer {layer + 1}: {error}") from None
 
 
 def labelled(tensors: Tensors) -> xr.Dataset:
