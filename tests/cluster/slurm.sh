@@ -9,6 +9,7 @@
 set -euo pipefail
 
 readonly CONFIG=/etc/slurm
+readonly CLUSTER=rgflowtest
 
 fail() {
     echo "slurm.sh: $*" >&2
@@ -45,7 +46,7 @@ NodeName=n1 Name=gpu Count=2 File=$dir/dev/gpu[0-1]
 END
     # MinJobAge keeps finished jobs visible to squeue longer than Snakemake's longest pause between two looks (180 s).
     cat > "$dir/slurm.conf" << END
-ClusterName=test
+ClusterName=$CLUSTER
 SlurmctldHost=$host(127.0.0.1)
 SlurmctldPort=16817
 SlurmUser=root
@@ -110,6 +111,7 @@ stop() {
         done
     fi
     for name in slurmctld slurmd.n1 slurmd.n2 munged; do end "$name"; done
+    end_jobs
     for name in slurm.conf gres.conf; do
         if [ "$(readlink $CONFIG/$name)" = "$dir/$name" ]; then rm $CONFIG/$name; fi
     done
@@ -118,6 +120,15 @@ stop() {
 running() { # whether the daemon NAME of this directory lives; a process id that was given to another program does not count
     local pid
     pid=$(cat "$dir/run/$1.pid" 2> /dev/null) && [ "$(cat "/proc/$pid/comm" 2> /dev/null)" = "${1%%.*}" ]
+}
+
+end_jobs() { # what jobs left behind when their node was declared lost; every process of a job knows its cluster
+    local process
+    for process in /proc/[0-9]*; do
+        if grep -zqx "SLURM_CLUSTER_NAME=$CLUSTER" "$process/environ" 2> /dev/null; then
+            kill -KILL "${process#/proc/}" 2> /dev/null || true
+        fi
+    done
 }
 
 end() { # ask, wait three seconds, then insist

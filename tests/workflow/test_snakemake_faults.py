@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -19,6 +20,9 @@ from rgflow.store.check import check_results
 from rgflow.workflow.study import Study
 
 from .conftest import TINY, Project, copy_project
+
+if TYPE_CHECKING:
+    from distributed import Client, LocalCluster
 
 pytestmark = pytest.mark.xdist_group("workflow")
 
@@ -103,18 +107,33 @@ def test_killed_snakemake_orphan_and_restart(sampled: Project, fresh: Project) -
     assert fresh.planned(target) == {}
 
 
-def test_a_killed_dask_worker_loses_nothing(sampled: Project, tmp_path: Path) -> None:
+def test_a_killed_worker_of_an_attached_dask_cluster_loses_nothing(sampled: Project, tmp_path: Path) -> None:
+    from distributed import Client, LocalCluster
+
     labels = {"activation": "tanh", "init": "critical", "depth": "3", "width": "16", "block": "0000"}
     spec = json.loads(Study(TINY).spec("ensemble/block", labels)) | {"count": 60_000}
     job = ["ensemble", "block", "--spec", json.dumps(spec), "--input", "inputs", str(sampled.results / "inputs.json")]
 
     alone = sampled.call([sys.executable, "-m", "rgflow", *job, "--output", str(tmp_path / "alone.json")])
     assert alone.returncode == 0, alone.stderr
-    with background(finished, "rgflow", *job, "--workers", "2", "--output", str(tmp_path / "shared.json")) as process:
-        workers = await_processes(sampled.folder, "--multiprocessing-fork", count=2)
-        os.kill(workers[0], signal.SIGKILL)
-        assert process.wait(200) == 0
+    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster, Client(cluster) as client:
+        shared = ["--cluster", cluster.scheduler_address, "--output", str(tmp_path / "shared.json")]
+        with background(sampled, "rgflow", *job, *shared) as process:
+            os.kill(busy_worker(cluster, client), signal.SIGKILL)
+            assert process.wait(200) == 0
     assert (tmp_path / "shared.json").read_bytes() == (tmp_path / "alone.json").read_bytes()
+
+
+def busy_worker(cluster: LocalCluster, client: Client) -> int:
+    """Process id of a worker that has begun to work."""
+    deadline = time.monotonic() + 100
+    while time.monotonic() < deadline:
+        busy = [address for address, tasks in client.processing().items() if tasks]
+        pids = [nanny.pid for nanny in cluster.workers.values() if nanny.worker_address in busy]
+        if pids:
+            return int(pids[0])
+        time.sleep(0.02)
+    raise AssertionError("no worker ever got a task")
 
 
 def test_wrong_clocks_of_nodes_rerun_nothing(sampled: Project) -> None:
