@@ -13,7 +13,8 @@ import pytest
 import xarray as xr
 
 from rgflow.network import Network
-from rgflow.sampling.blocks import combine, estimate, sample_groups, sample_initialization
+from rgflow.sampling.blocks import sample_groups, sample_initialization
+from rgflow.sampling.groups import combine, estimate
 from rgflow.sampling.spec import Ensemble
 
 ALL = ("K", "V", "Theta", "D", "F", "A", "B")

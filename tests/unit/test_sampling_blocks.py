@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from functools import partial
 
 import numpy as np
@@ -11,14 +13,8 @@ import xarray as xr
 
 from rgflow.errors import RgflowError
 from rgflow.network import Network
-from rgflow.sampling.blocks import (
-    combine,
-    estimate,
-    layer_covariance,
-    sample_block,
-    sample_groups,
-    sample_initialization,
-)
+from rgflow.sampling.blocks import sample_block, sample_groups, sample_initialization
+from rgflow.sampling.groups import combine, estimate
 from rgflow.sampling.spec import Ensemble
 
 NETWORK = Network("tanh", (3, 5, 4, 2), 0.1, 1.3, 0.2, 0.9)
@@ -125,12 +121,18 @@ def test_selected_layers_only(whole: xr.Dataset) -> None:
     np.testing.assert_array_equal(some.mean_H11H22, whole.mean_H11H22.sel(group=[0, 1], layer=[3]))
 
 
-def test_layer_covariance_is_labelled(whole: xr.Dataset) -> None:
-    covariance = layer_covariance(whole)
-    assert covariance.K.dims == ("sample", "layer", "layer_other")
-    np.testing.assert_allclose(
-        np.sqrt(covariance.V.sel(layer=3, layer_other=3)[0]), estimate(whole).V_stderr.sel(layer=3)[0, 0, 0, 0]
-    )
+def test_covariance_between_layers_has_the_squared_errors_on_its_diagonal(whole: xr.Dataset) -> None:
+    found = estimate(whole)
+    for name in ALL:
+        covariance = found[f"{name}_covariance"]
+        assert covariance.dims == ("sample_1", "layer", "layer_2")
+        stderr = found[f"{name}_stderr"].isel({f"sample_{leg}": 1 for leg in range(1, found[name].ndim)})
+        np.testing.assert_allclose(np.sqrt(np.diagonal(covariance[1])), stderr)
+
+
+def test_estimates_of_stored_groups_need_no_torch() -> None:
+    code = "import sys, rgflow.workflow.stages.ensemble_combine; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 @pytest.mark.slow

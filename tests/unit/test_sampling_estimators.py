@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from rgflow.network import Network
-from rgflow.sampling.estimators import estimates, jackknife, layer_covariance, sample_means, with_errors
+from rgflow.sampling.estimators import estimates, jackknife, layer_covariance, standard_errors
+from rgflow.sampling.moments import sample_means
 from rgflow.sampling.samples import Samples, Target, with_ntk
 
 ALL = frozenset({"K", "V", "Theta", "D", "F", "A", "B"})
@@ -68,7 +69,7 @@ def grouped(groups: int) -> dict[str, np.ndarray]:
 
 
 def test_pooled_groups_equal_one_large_sample() -> None:
-    pooled, _ = with_errors(grouped(5), WIDTHS_BELOW, 20)
+    pooled = estimates({name: values.mean(0) for name, values in grouped(5).items()}, WIDTHS_BELOW, 100)
     chunks = [make_samples(20, seed=seed) for seed in range(5)]
     whole = Samples(
         torch.cat([s.metric for s in chunks]),
@@ -83,15 +84,14 @@ def test_pooled_groups_equal_one_large_sample() -> None:
 
 def test_jackknife_error_of_a_mean_is_the_textbook_one() -> None:
     groups = grouped(8)
-    _, errors = with_errors(groups, WIDTHS_BELOW, 20)
-    np.testing.assert_allclose(errors["K"], groups["mean_G"].std(0, ddof=1) / np.sqrt(8))
+    errors = standard_errors(jackknife(groups, WIDTHS_BELOW, 20)["K"])
+    np.testing.assert_allclose(errors, groups["mean_G"].std(0, ddof=1) / np.sqrt(8))
 
 
 def test_layer_covariance_has_the_squared_errors_on_its_diagonal() -> None:
     groups = grouped(8)
-    _, errors = with_errors(groups, WIDTHS_BELOW, 20)
-    for name, replicates in jackknife(groups, WIDTHS_BELOW, 20).items():
-        found = layer_covariance(replicates)
+    for replicates in jackknife(groups, WIDTHS_BELOW, 20).values():
+        found, errors = layer_covariance(replicates), standard_errors(replicates)
         for a in range(2):
-            same = errors[name][(slice(None), *(a,) * (errors[name].ndim - 1))]
+            same = errors[(slice(None), *(a,) * (errors.ndim - 1))]
             np.testing.assert_allclose(np.diagonal(found[a]), same**2)

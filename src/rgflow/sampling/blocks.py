@@ -1,10 +1,10 @@
-"""Ensembles at initialization, in blocks of groups that merge in any order to the same bits."""
+"""Ensembles at initialization, drawn in blocks of groups."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -16,9 +16,10 @@ from rgflow.compute import find_device, map_tasks, one_thread
 from rgflow.errors import RgflowError
 from rgflow.inputs import Inputs
 from rgflow.network import Network
-from rgflow.sampling import estimators
 from rgflow.sampling.chunks import checked_chunk_size, chunk_sampler, make_target
 from rgflow.sampling.estimators import Array
+from rgflow.sampling.groups import combine, estimate, group_count, legs
+from rgflow.sampling.moments import sample_means
 from rgflow.sampling.rng import GROUP
 from rgflow.sampling.samples import Samples, Target
 from rgflow.sampling.spec import Ensemble
@@ -67,8 +68,9 @@ def sample_initialization(
     -------
     Dataset on ``layer`` and ``sample_1`` .. ``sample_4`` of the estimates ``K`` = E[z z] and ``Theta`` = E[H_ii] at these
     widths, and of the connected tensors ``V``, ``D``, ``F``, ``A``, ``B``, unbiased, times n_{l-1}; each with its standard
-    error ``<name>_stderr`` (jackknife over groups of 1000). Layer 1 is exact. Members kept one by one are in
-    ``preactivation`` and, where it was drawn, ``ntk``.
+    error ``<name>_stderr`` (jackknife over groups of 1000) and, for fits over depth, the covariance between layers of its
+    components of a single input, ``<name>_covariance`` (sample_1, layer, layer_2). Layer 1 is exact. Members kept one by one
+    are in ``preactivation`` and, where it was drawn, ``ntk``.
 
     Raises
     ------
@@ -113,21 +115,6 @@ def sample_block(
     return combine(block for _, block in map_tasks(sample, tasks, workers, cluster, progress))
 
 
-def group_count(members: int) -> int:
-    """Number of groups of 1000 in an ensemble.
-
-    Raises
-    ------
-    RgflowError
-        Unless ``members`` is a multiple of 1000 and at least 2000, without which there are no error bars.
-    """
-    if members % GROUP or members < 2 * GROUP:
-        raise RgflowError(
-            f"members = {members}; a multiple of {GROUP}, the members of a group, and at least {2 * GROUP}"
-        )
-    return members // GROUP
-
-
 def sample_groups(
     network: Network, inputs: Inputs, groups: range, ensemble: Ensemble, device: str = "auto"
 ) -> xr.Dataset:
@@ -162,72 +149,6 @@ def sample_groups(
     return _labelled(means, kept, groups, target.layers).assign_attrs(_identity(target, ensemble, where))
 
 
-def combine(blocks: Iterable[xr.Dataset]) -> xr.Dataset:
-    """Join blocks of one ensemble, in any order and nesting, to the same bits.
-
-    Raises
-    ------
-    RgflowError
-        No blocks, blocks of different ensembles, or a group that is in two blocks.
-    """
-    parts = sorted(blocks, key=lambda block: int(block.group[0]))
-    if not parts:
-        raise RgflowError("no blocks to combine")
-    for part in parts:
-        _require_same(parts[0], part)
-    joined = [_concatenated(parts, dim) for dim in ("group", "member")]
-    labels = joined[0].group.values
-    if len(set(labels.tolist())) < len(labels):
-        twice = labels[1:][labels[1:] == labels[:-1]]
-        raise RgflowError(f"group {twice[0]} is in two blocks")
-    devices = sorted({device for part in parts for device in part.attrs["device"].split("+")})
-    return joined[0].assign(joined[1].variables).assign_attrs(parts[0].attrs, device="+".join(devices))
-
-
-def estimate(groups: xr.Dataset) -> xr.Dataset:
-    """Tensors and standard errors from the groups 0, 1, ... of an ensemble; see :func:`sample_initialization`.
-
-    Raises
-    ------
-    RgflowError
-        Fewer than two groups, or a gap between them.
-    """
-    count = groups.sizes["group"]
-    if count < 2:
-        raise RgflowError("one group of members has no error bars; at least two are needed")
-    if not np.array_equal(groups.group, np.arange(count)):
-        raise RgflowError(f"groups are not 0..{count - 1}: the ensemble has gaps")
-    means = {str(name): groups[name].values for name in groups if "group" in groups[name].dims}
-    pooled, errors = estimators.with_errors(means, _widths_below(groups), GROUP)
-    kept = [name for name in groups if "member" in groups[name].dims]
-    return (
-        _tensors(pooled, errors, groups.layer.values)
-        .assign(groups[kept].variables)
-        .assign_attrs(groups.attrs, members=count * GROUP)
-    )
-
-
-def layer_covariance(groups: xr.Dataset) -> xr.Dataset:
-    """Covariance between layers of the single-input estimates T_aaaa (K_aa, Theta_aa), for fits over depth.
-
-    Parameters
-    ----------
-    groups
-        The groups of an ensemble, as :func:`combine` returns them.
-
-    Returns
-    -------
-    Dataset of the tensors' names on (sample, layer, layer_other).
-    """
-    means = {str(name): groups[name].values for name in groups if "group" in groups[name].dims}
-    replicates = estimators.jackknife(means, _widths_below(groups), GROUP)
-    covariances = {
-        name: (("sample", "layer", "layer_other"), estimators.layer_covariance(values))
-        for name, values in replicates.items()
-    }
-    return xr.Dataset(covariances, {"layer": groups.layer.values, "layer_other": groups.layer.values})
-
-
 def _draw_group(
     group: int, size: int, draw: Callable[[int, int], Samples], ensemble: Ensemble
 ) -> tuple[dict[str, Array], dict[str, Array]]:
@@ -238,7 +159,7 @@ def _draw_group(
     kept: dict[str, list[Array]] = {}
     for part in range(chunks):
         samples = draw(group * chunks + part, size)
-        for name, mean in estimators.sample_means(samples, frozenset(ensemble.tensors)).items():
+        for name, mean in sample_means(samples, frozenset(ensemble.tensors)).items():
             total[name] = total.get(name, 0.0) + mean / chunks
         for name, values in _members(samples).items():
             kept.setdefault(name, []).append(values[: max(keep - part * size, 0)])
@@ -261,7 +182,7 @@ def _labelled(means: dict[str, Array], kept: dict[str, Array], groups: range, la
     pair_dims = ("output_1", "output_2", "sample_1", "sample_2")
     dims = {"preactivation": ("output_1", "sample_1"), "ntk": pair_dims}
     variables: dict[str, Any] = {
-        name: (("group", "layer", *_legs(values.ndim - 2)), values) for name, values in means.items()
+        name: (("group", "layer", *legs(values.ndim - 2)), values) for name, values in means.items()
     }
     first = groups.start * GROUP
     count = len(kept["preactivation"])
@@ -271,10 +192,6 @@ def _labelled(means: dict[str, Array], kept: dict[str, Array], groups: range, la
         {"member": np.arange(first, first + count)} if count else {}
     )
     return xr.Dataset(variables, coords)
-
-
-def _legs(count: int) -> list[str]:
-    return [f"sample_{leg}" for leg in range(1, count + 1)]
 
 
 def _identity(target: Target, ensemble: Ensemble, device: torch.device) -> dict[str, str]:
@@ -291,35 +208,3 @@ def _identity(target: Target, ensemble: Ensemble, device: torch.device) -> dict[
         "ensemble": ensemble.to_json(),
         "device": device.type,
     }
-
-
-def _require_same(first: xr.Dataset, other: xr.Dataset) -> None:
-    for key in ("network", "inputs", "ensemble"):
-        if first.attrs[key] != other.attrs[key]:
-            raise RgflowError(f"blocks differ in {key}: {first.attrs[key]} and {other.attrs[key]}")
-
-
-def _concatenated(parts: list[xr.Dataset], dim: str) -> xr.Dataset:
-    having = [part[[name for name in part if dim in part[name].dims]] for part in parts if dim in part.dims]
-    if not having:
-        return xr.Dataset()
-    return xr.concat(having, dim, data_vars="minimal", coords="minimal", compat="override", join="exact").sortby(dim)
-
-
-def _widths_below(groups: xr.Dataset) -> list[int]:
-    widths = json.loads(groups.attrs["network"])["widths"]
-    return [widths[layer - 1] for layer in groups.layer.values]
-
-
-def _tensors(pooled: dict[str, Array], errors: dict[str, Array], layers: Array) -> xr.Dataset:
-    """Labelled estimates. In layer 1 the metric and the NTK are certain: no errors, no connected correlators."""
-    fluctuates = layers > 1
-    variables: dict[str, Any] = {}
-    coords: dict[str, Any] = {"layer": layers}
-    for name, values in pooled.items():
-        legs = _legs(values.ndim - 1)
-        mask = fluctuates.reshape(-1, *(1,) * len(legs))
-        variables[name] = (("layer", *legs), np.where(mask | (len(legs) == 2), values, 0.0))
-        variables[f"{name}_stderr"] = (("layer", *legs), np.where(mask, errors[name], 0.0))
-        coords |= {leg: np.arange(values.shape[1]) for leg in legs}
-    return xr.Dataset(variables, coords)

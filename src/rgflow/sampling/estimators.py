@@ -1,4 +1,4 @@
-"""From samples to tensors: group means of products, unbiased connected estimates, jackknife errors.
+"""From means of products to tensors: unbiased connected estimates, jackknife errors and covariances.
 
 Statistics of an ensemble are the means, over the members of each group, of the products listed in :data:`MOMENTS`. They are
 small, and ensembles merge by joining their groups. Where it is exact, a product is already averaged over what the layers
@@ -11,10 +11,6 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import Tensor
-
-from rgflow.sampling.samples import Samples
 
 Array = npt.NDArray[np.float64]
 Means = Mapping[str, Array]
@@ -29,45 +25,6 @@ MOMENTS: dict[str, tuple[str, ...]] = {
     "A": ("mean_H11", "mean_H22", "mean_H11H22"),
     "B": ("mean_H12H12",),
 }
-
-
-def _outer(left: Tensor, right: Tensor) -> Tensor:
-    return torch.einsum("mlab,mlcd->labcd", left, right) / len(left)
-
-
-def _drawn(samples: Samples, i: int, j: int) -> Tensor:
-    assert samples.ntk is not None
-    return samples.ntk[:, :, i, j]
-
-
-def _mean_ntk(samples: Samples) -> Tensor:
-    assert samples.ntk_mean is not None
-    return samples.ntk_mean
-
-
-def _cross(samples: Samples) -> Tensor:
-    assert samples.cross is not None
-    return samples.cross
-
-
-# means over members, axes (layer, inputs); slots of mean_zzH and mean_H12H12 as in F and B
-_MEANS: dict[str, Callable[[Samples], Tensor]] = {
-    "mean_G": lambda s: s.metric.mean(0),
-    "mean_GG": lambda s: _outer(s.metric, s.metric),
-    "mean_H": lambda s: _mean_ntk(s).mean(0),
-    "mean_GH": lambda s: _outer(s.metric, _mean_ntk(s)),
-    "mean_zzH": _cross,
-    "mean_H11": lambda s: _drawn(s, 0, 0).mean(0),
-    "mean_H22": lambda s: _drawn(s, 1, 1).mean(0),
-    "mean_H11H22": lambda s: _outer(_drawn(s, 0, 0), _drawn(s, 1, 1)),
-    "mean_H12H12": lambda s: _outer(_drawn(s, 0, 1), _drawn(s, 0, 1)).transpose(2, 3),
-}
-
-
-def sample_means(samples: Samples, tensors: frozenset[str]) -> dict[str, Array]:
-    """Means over the members of some samples that the tensors are made of, each (layer, inputs)."""
-    names = dict.fromkeys(name for tensor in MOMENTS if tensor in tensors for name in MOMENTS[tensor])
-    return {name: _MEANS[name](samples).cpu().numpy() for name in names}
 
 
 def estimates(means: Means, widths_below: npt.ArrayLike, members: int) -> dict[str, Array]:
@@ -130,12 +87,9 @@ def jackknife(groups: Means, widths_below: npt.ArrayLike, members: int) -> dict[
     return estimates(without, widths_below, members * (count - 1))
 
 
-def with_errors(groups: Means, widths_below: npt.ArrayLike, members: int) -> tuple[dict[str, Array], dict[str, Array]]:
-    """Estimates from all groups and their jackknife standard errors; parameters as for :func:`jackknife`."""
-    count = len(next(iter(groups.values())))
-    pooled = estimates({name: values.mean(0) for name, values in groups.items()}, widths_below, members * count)
-    replicates = jackknife(groups, widths_below, members)
-    return pooled, {name: np.sqrt((count - 1) * values.var(0)) for name, values in replicates.items()}
+def standard_errors(replicates: Array) -> Array:
+    """Jackknife standard errors (layer, inputs) from the replicates (group, layer, inputs) of a tensor."""
+    return np.asarray(np.sqrt((len(replicates) - 1) * replicates.var(0)))
 
 
 def layer_covariance(replicates: Array) -> Array:

@@ -1,7 +1,8 @@
 """The variable registry: every stored array is named, shaped and explained here, once.
 
 A :class:`Variable` validates a dataset before it is published, documents it (``long_name``, ``equation``) and fixes how it
-is encoded. Estimates of a registered variable may be accompanied by ``<name>_stderr``, its standard error.
+is encoded. Estimates of a registered variable may be accompanied by ``<name>_stderr``, its standard error, and
+``<name>_covariance``, the covariance between layers.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 STDERR = "_stderr"
+COVARIANCE = "_covariance"
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,8 @@ def _criticality_variables() -> Iterator[Variable]:
     yield Variable("layer_lambda_b", ("layer",), "f", "learning rate of biases", "lambda_b")
     yield Variable("layer_lambda_W", ("layer",), "f", "learning rate of weights", "lambda_W/n_{l-1}")
     yield Variable("coefficient", law, "f", "coefficient a of the law a l^-p in depth l", "predicted, and fitted", True)
+    yield Variable("flow", ("quantity", "layer"), "f", "one critical input in depth", "recursion, at large widths")
+    yield Variable("flow_predicted", ("quantity", "layer"), "f", "predicted law of the flow", "a l^-p (1 + b ln(l)/l)")
     yield Variable("exponent", law, "f", "exponent p of the law a l^-p in depth l", "predicted, and fitted", True)
 
 
@@ -193,7 +197,10 @@ REGISTRY: dict[str, Variable] = {variable.name: variable for variable in _variab
 
 
 def lookup(name: str) -> Variable:
-    """Return the registered variable behind ``name``; ``<name>_stderr`` stands for the standard error of ``name``.
+    """Return the registered variable behind ``name``.
+
+    ``<name>_stderr`` stands for the standard error of ``name``, ``<name>_covariance`` for the covariance between layers of
+    its components of a single input.
 
     Raises
     ------
@@ -207,6 +214,16 @@ def lookup(name: str) -> Variable:
         of = REGISTRY[base]
         return Variable(
             name, of.dims, "f", f"standard error of {of.long_name}", f"standard error of the estimate {base}"
+        )
+    base = name.removesuffix(COVARIANCE)
+    if base != name and base in REGISTRY:
+        legs = "1" * (len(REGISTRY[base].dims) - 1)
+        return Variable(
+            name,
+            ("sample_1", "layer", "layer_2"),
+            "f",
+            f"covariance between layers of the estimate {base}",
+            f"Cov({base}_{legs} in layer, {base}_{legs} in layer_2)",
         )
     raise RgflowError(f"variable {name!r} is not in the registry (rgflow.store.variables)")
 

@@ -24,9 +24,9 @@ from pydantic import (
 )
 
 from rgflow.errors import RgflowError
+from rgflow.sampling.rng import GROUP
 
 _MAX_EDIT = 0.6
-GROUP = 1000  # members of one jackknife group, a property of the store's format
 
 
 _Blocked = TypeVar("_Blocked", "Ensemble", "Training")

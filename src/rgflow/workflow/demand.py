@@ -10,7 +10,8 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from rgflow.workflow.config import GROUP, Ensemble, Training
+from rgflow.sampling.rng import GROUP
+from rgflow.workflow.config import Ensemble, Training
 from rgflow.workflow.study import Study
 
 Labels = Mapping[str, str]

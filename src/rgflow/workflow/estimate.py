@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
-from rgflow.workflow.config import GROUP
+from rgflow.sampling.rng import GROUP
 from rgflow.workflow.demand import Demand
 from rgflow.workflow.stage import Resources, find_stage
 from rgflow.workflow.study import Study
@@ -32,6 +32,13 @@ Point = tuple[float, float]  # work and seconds
 _LONGEST_PROBE = 2.0  # seconds
 _MEMBERS, _FEW_STEPS, _STEPS = 16, 2, 12  # of a training probe: its time per step is the difference
 _HOUR = 3600.0
+_READS = {  # besides the inputs
+    "theory/initialization": ("hyperparameters",),
+    "theory/learning_rate": ("hyperparameters",),
+    "theory/training": ("hyperparameters",),
+    "ensemble/block": ("hyperparameters",),
+    "training/block": ("hyperparameters", "learning_rate"),
+}
 
 
 @dataclass(frozen=True)
@@ -90,6 +97,7 @@ def _jobs(study: Study) -> Iterator[tuple[str, list[Labels]]]:
     initialization, training = study.initialization_depths, study.training_depths
     yield "inputs", [{}]
     yield "theory/criticality", [{"activation": name} for name in study.activations]
+    yield "theory/hyperparameters", list(_distinct([*_cells(study, initialization), *_cells(study, training)]))
     yield "theory/initialization", _cells(study, initialization)
     yield "theory/learning_rate", _cells(study, training)
     yield "theory/training", _cells(study, training)
@@ -109,6 +117,10 @@ def _jobs(study: Study) -> Iterator[tuple[str, list[Labels]]]:
 def _cells(study: Study, depths: Sequence[int]) -> list[Labels]:
     sweep = product(study.activations, study.initializations, depths)
     return [{"activation": a, "init": i, "depth": str(d)} for a, i, d in sweep]
+
+
+def _distinct(cells: Sequence[Labels]) -> Iterator[Labels]:
+    return (dict(items) for items in dict.fromkeys(tuple(labels.items()) for labels in cells))
 
 
 def _line(stage: str, cells: list[Labels], probe: _Probe, start: float) -> Line:
@@ -137,6 +149,7 @@ class _Probe:
 
     def __init__(self, study: Study) -> None:
         self.study, self.demand = study, Demand(study)
+        self._computed: dict[tuple[str, ...], xr.Dataset] = {}
         self.inputs = find_stage("inputs").load()({}, json.loads(study.spec("inputs")), Resources())
 
     def cost(self, stage: str, cells: Sequence[Labels]) -> Callable[[Labels], Cost]:
@@ -171,7 +184,7 @@ class _Probe:
     def _sampling(self, labels: Labels) -> Cost:
         """Time and size of a whole block, from one group."""
         groups = self.demand.ensemble.block / GROUP
-        seconds, result = self._timed("ensemble/block", {**labels, "block": "0000"}, {"count": GROUP}, {})
+        seconds, result = self._timed("ensemble/block", {**labels, "block": "0000"}, {"count": GROUP})
         return seconds * groups, result.nbytes * groups
 
     def _training(self, labels: Labels) -> Cost:
@@ -179,12 +192,11 @@ class _Probe:
         labels = {**labels, "block": "0000"}
         config = self.demand.training
         members = min(_MEMBERS, config.block)
-        rate = {"learning_rate": [self._timed("theory/learning_rate", labels, {}, {})[1]]}
         times, result = [], self.inputs
         for steps in (_FEW_STEPS, _STEPS):
             training = {**json.loads(self.study.spec("training/block", labels))["training"], "steps": steps}
             changes = {"count": members, "training": training}
-            seconds, result = self._timed("training/block", labels, changes, rate)
+            seconds, result = self._timed("training/block", labels, changes)
             times.append(seconds)
         per_step = max(times[1] - times[0], 0.0) / (_STEPS - _FEW_STEPS)
         scale = config.block / members
@@ -196,7 +208,7 @@ class _Probe:
         per_layer: dict[str, Cost] = {}
         for name, own in _by_activation(cells).items():
             shallow = min(own, key=_depth)
-            seconds, result = self._timed(stage, shallow, {}, {})
+            seconds, result = self._timed(stage, shallow, {})
             per_layer[name] = seconds / _depth(shallow), result.nbytes / _depth(shallow)
 
         def cost(labels: Labels) -> Cost:
@@ -205,14 +217,20 @@ class _Probe:
 
         return cost
 
-    def _timed(
-        self, stage: str, labels: Labels, changes: Mapping[str, Any], datasets: Mapping[str, list[xr.Dataset]]
-    ) -> tuple[float, xr.Dataset]:
+    def _timed(self, stage: str, labels: Labels, changes: Mapping[str, Any]) -> tuple[float, xr.Dataset]:
         """Run a stage with some keys of its spec changed; seconds and result."""
         spec = {**json.loads(self.study.spec(stage, labels)), **changes}
+        datasets = {role: [self._upstream(role, labels)] for role in _READS.get(stage, ())}
         began = time.process_time()
         result = find_stage(stage).load()({"inputs": [self.inputs], **datasets}, spec, Resources())
         return time.process_time() - began, result
+
+    def _upstream(self, role: str, labels: Labels) -> xr.Dataset:
+        """What a stage reads besides the inputs, computed once per cell."""
+        key = (role, *(labels[name] for name in ("activation", "init", "depth")))
+        if key not in self._computed:
+            self._computed[key] = self._timed(f"theory/{role}", labels, {})[1]
+        return self._computed[key]
 
 
 def _two_points(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rgflow.sampling.blocks import combine, estimate
+from rgflow.sampling.groups import combine, estimate
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -13,5 +13,5 @@ if TYPE_CHECKING:
 
 
 def run(datasets: Datasets, _spec: Spec, _resources: Resources) -> xr.Dataset:
-    """See :func:`rgflow.sampling.blocks.combine` and :func:`rgflow.sampling.blocks.estimate`."""
+    """See :func:`rgflow.sampling.groups.combine` and :func:`rgflow.sampling.groups.estimate`."""
     return estimate(combine(datasets["blocks"]))

@@ -1,0 +1,128 @@
+"""Groups of members: how blocks of them merge, and the estimates they give. Needs no torch."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from rgflow.errors import RgflowError
+from rgflow.sampling.estimators import Array, estimates, jackknife, layer_covariance, standard_errors
+from rgflow.sampling.rng import GROUP
+
+
+def group_count(members: int) -> int:
+    """Number of groups of 1000 in an ensemble.
+
+    Raises
+    ------
+    RgflowError
+        Unless ``members`` is a multiple of 1000 and at least 2000, without which there are no error bars.
+    """
+    if members % GROUP or members < 2 * GROUP:
+        raise RgflowError(
+            f"members = {members}; a multiple of {GROUP}, the members of a group, and at least {2 * GROUP}"
+        )
+    return members // GROUP
+
+
+def combine(blocks: Iterable[xr.Dataset]) -> xr.Dataset:
+    """Join blocks of one ensemble, in any order and nesting, to the same bits.
+
+    Raises
+    ------
+    RgflowError
+        No blocks, blocks of different ensembles, or a group that is in two blocks.
+    """
+    parts = sorted(blocks, key=lambda block: int(block.group[0]))
+    if not parts:
+        raise RgflowError("no blocks to combine")
+    for part in parts:
+        _require_same(parts[0], part)
+    joined = [_concatenated(parts, dim) for dim in ("group", "member")]
+    labels = joined[0].group.values
+    if len(set(labels.tolist())) < len(labels):
+        twice = labels[1:][labels[1:] == labels[:-1]]
+        raise RgflowError(f"group {twice[0]} is in two blocks")
+    devices = sorted({device for part in parts for device in part.attrs["device"].split("+")})
+    return joined[0].assign(joined[1].variables).assign_attrs(parts[0].attrs, device="+".join(devices))
+
+
+def estimate(groups: xr.Dataset) -> xr.Dataset:
+    """Tensors with their errors from the groups 0, 1, ... of an ensemble.
+
+    Returns
+    -------
+    The dataset of :func:`rgflow.sampling.blocks.sample_initialization`.
+
+    Raises
+    ------
+    RgflowError
+        Fewer than two groups, or a gap between them.
+    """
+    count = groups.sizes["group"]
+    if count < 2:
+        raise RgflowError("one group of members has no error bars; at least two are needed")
+    if not np.array_equal(groups.group, np.arange(count)):
+        raise RgflowError(f"groups are not 0..{count - 1}: the ensemble has gaps")
+    means = {str(name): groups[name].values for name in groups if "group" in groups[name].dims}
+    averages = {name: values.mean(0) for name, values in means.items()}
+    below, layers = _widths_below(groups), groups.layer.values
+    replicates = jackknife(means, below, GROUP)
+    kept = [name for name in groups if "member" in groups[name].dims]
+    return (
+        _tensors(estimates(averages, below, count * GROUP), replicates, layers)
+        .assign(_covariances(replicates, layers))
+        .assign(groups[kept].variables)
+        .assign_attrs(groups.attrs, members=count * GROUP)
+    )
+
+
+def legs(count: int) -> list[str]:
+    """Names of the dims of a tensor with ``count`` sample legs."""
+    return [f"sample_{leg}" for leg in range(1, count + 1)]
+
+
+def _require_same(first: xr.Dataset, other: xr.Dataset) -> None:
+    for key in ("network", "inputs", "ensemble"):
+        if first.attrs[key] != other.attrs[key]:
+            raise RgflowError(f"blocks differ in {key}: {first.attrs[key]} and {other.attrs[key]}")
+
+
+def _concatenated(parts: list[xr.Dataset], dim: str) -> xr.Dataset:
+    having = [part[[name for name in part if dim in part[name].dims]] for part in parts if dim in part.dims]
+    if not having:
+        return xr.Dataset()
+    return xr.concat(having, dim, data_vars="minimal", coords="minimal", compat="override", join="exact").sortby(dim)
+
+
+def _widths_below(groups: xr.Dataset) -> list[int]:
+    widths = json.loads(groups.attrs["network"])["widths"]
+    return [widths[layer - 1] for layer in groups.layer.values]
+
+
+def _tensors(pooled: dict[str, Array], replicates: dict[str, Array], layers: Array) -> xr.Dataset:
+    """Labelled estimates. In layer 1 the metric and the NTK are certain: no errors, no connected correlators."""
+    fluctuates = layers > 1
+    variables: dict[str, Any] = {}
+    coords: dict[str, Any] = {"layer": layers}
+    for name, values in pooled.items():
+        samples = legs(values.ndim - 1)
+        mask = fluctuates.reshape(-1, *(1,) * len(samples))
+        variables[name] = (("layer", *samples), np.where(mask | (len(samples) == 2), values, 0.0))
+        variables[f"{name}_stderr"] = (("layer", *samples), np.where(mask, standard_errors(replicates[name]), 0.0))
+        coords |= {leg: np.arange(values.shape[1]) for leg in samples}
+    return xr.Dataset(variables, coords)
+
+
+def _covariances(replicates: dict[str, Array], layers: Array) -> xr.Dataset:
+    """Labelled covariances between layers, ``<name>_covariance`` (sample_1, layer, layer_2); zero in layer 1."""
+    fluctuates = np.outer(layers > 1, layers > 1)
+    variables = {
+        f"{name}_covariance": (("sample_1", "layer", "layer_2"), np.where(fluctuates, layer_covariance(values), 0.0))
+        for name, values in replicates.items()
+    }
+    return xr.Dataset(variables, {"layer": layers, "layer_2": layers})

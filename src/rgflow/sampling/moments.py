@@ -1,0 +1,50 @@
+"""Means over sampled members of the products that the tensors are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from rgflow.sampling.estimators import MOMENTS, Array
+from rgflow.sampling.samples import Samples
+
+
+def _outer(left: Tensor, right: Tensor) -> Tensor:
+    return torch.einsum("mlab,mlcd->labcd", left, right) / len(left)
+
+
+def _drawn(samples: Samples, i: int, j: int) -> Tensor:
+    assert samples.ntk is not None
+    return samples.ntk[:, :, i, j]
+
+
+def _mean_ntk(samples: Samples) -> Tensor:
+    assert samples.ntk_mean is not None
+    return samples.ntk_mean
+
+
+def _cross(samples: Samples) -> Tensor:
+    assert samples.cross is not None
+    return samples.cross
+
+
+# means over members, axes (layer, inputs); slots of mean_zzH and mean_H12H12 as in F and B
+_MEANS: dict[str, Callable[[Samples], Tensor]] = {
+    "mean_G": lambda s: s.metric.mean(0),
+    "mean_GG": lambda s: _outer(s.metric, s.metric),
+    "mean_H": lambda s: _mean_ntk(s).mean(0),
+    "mean_GH": lambda s: _outer(s.metric, _mean_ntk(s)),
+    "mean_zzH": _cross,
+    "mean_H11": lambda s: _drawn(s, 0, 0).mean(0),
+    "mean_H22": lambda s: _drawn(s, 1, 1).mean(0),
+    "mean_H11H22": lambda s: _outer(_drawn(s, 0, 0), _drawn(s, 1, 1)),
+    "mean_H12H12": lambda s: _outer(_drawn(s, 0, 1), _drawn(s, 0, 1)).transpose(2, 3),
+}
+
+
+def sample_means(samples: Samples, tensors: frozenset[str]) -> dict[str, Array]:
+    """Means over the members of some samples that the tensors are made of, each (layer, inputs)."""
+    names = dict.fromkeys(name for tensor in MOMENTS if tensor in tensors for name in MOMENTS[tensor])
+    return {name: _MEANS[name](samples).cpu().numpy() for name in names}
