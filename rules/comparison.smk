@@ -1,6 +1,6 @@
 # Comparison: z-scores and the trend in 1/n of every quantity, all widths of a cell together.
 #   in:  theory and ensembles (initialization), kernel prediction and trained ensembles (training)
-#   out: comparison/initialization, comparison/training
+#   out: comparison/initialization, comparison/training, comparison/exponents (deep networks only)
 
 
 rule comparison_initialization:
@@ -25,6 +25,31 @@ rule comparison_initialization:
         "Comparison at initialization: {wildcards.activation}, {wildcards.init}, depth {wildcards.depth}"
     shell:
         "rgflow comparison initialization --spec {params.spec:q} --input theory {input.theory:q}"
+        " --input experiment {input.experiment:q} --output {output.manifest:q} > {log:q} 2>&1"
+
+
+rule comparison_exponents:
+    input:
+        theory=f"{ROOT}/theory/initialization/{CELL}.json",
+        theory_store=ancient(f"{ROOT}/theory/initialization/{CELL}.zarr"),
+        experiment=study.over_widths(f"{ROOT}/ensemble/{CELL}", ".json"),
+        experiment_stores=ancient(study.over_widths(f"{ROOT}/ensemble/{CELL}", ".zarr")),
+    output:
+        manifest=f"{ROOT}/comparison/exponents/{CELL}.json",
+        store=directory(f"{ROOT}/comparison/exponents/{CELL}.zarr"),
+    log:
+        f"{LOGS}/comparison/exponents/{CELL}.log",
+    benchmark:
+        f"{BENCHMARKS}/comparison/exponents/{CELL}.tsv"
+    conda:
+        ENVIRONMENT
+    params:
+        spec=study.spec("comparison/exponents"),
+        code=study.code("comparison/exponents"),
+    message:
+        "Exponents of depth: {wildcards.activation}, {wildcards.init}, depth {wildcards.depth}"
+    shell:
+        "rgflow comparison exponents --spec {params.spec:q} --input theory {input.theory:q}"
         " --input experiment {input.experiment:q} --output {output.manifest:q} > {log:q} 2>&1"
 
 
@@ -53,7 +78,14 @@ rule comparison_training:
         " --input experiment {input.experiment:q} --output {output.manifest:q} > {log:q} 2>&1"
 
 
+Z_SCORES = [
+    *study.manifests("comparison/initialization", study.initialization_depths),
+    *study.manifests("comparison/training", study.training_depths),
+]
+EXPONENTS = study.manifests("comparison/exponents", study.exponent_depths)
+
+
 rule comparison:
     input:
-        study.manifests("comparison/initialization", study.initialization_depths),
-        study.manifests("comparison/training", study.training_depths),
+        Z_SCORES,
+        EXPONENTS,

@@ -139,10 +139,8 @@ rule figure_phase_diagram:
 
 rule figure_z_overview:
     input:
-        comparisons=rules.comparison.input,
-        stores=ancient(
-            [path.replace(".json", ".zarr") for path in rules.comparison.input]
-        ),
+        comparisons=Z_SCORES,
+        stores=ancient([path.replace(".json", ".zarr") for path in Z_SCORES]),
     output:
         report(
             f"{ROOT}/figures/overview/z_overview.png",
@@ -163,6 +161,30 @@ rule figure_z_overview:
         "rgflow figure z_overview --input comparisons {input.comparisons:q} --output {output:q} > {log:q} 2>&1"
 
 
+rule figure_exponents:
+    input:
+        exponents=EXPONENTS,
+        stores=ancient([path.replace(".json", ".zarr") for path in EXPONENTS]),
+    output:
+        report(
+            f"{ROOT}/figures/overview/exponents.png",
+            caption="report/exponents.rst",
+            category="Overview",
+            labels={"figure": "exponents"},
+        ),
+        f"{ROOT}/figures/overview/exponents.pdf",
+    log:
+        f"{LOGS}/figures/overview/exponents.log",
+    conda:
+        ENVIRONMENT
+    params:
+        code=figure_code("exponents"),
+    message:
+        "Figure: exponents of depth"
+    shell:
+        "rgflow figure exponents --input exponents {input.exponents:q} --output {output:q} > {log:q} 2>&1"
+
+
 rule figures:
     input:
         rules.figure_inputs.output,
@@ -178,3 +200,4 @@ rule figures:
         ),
         rules.figure_phase_diagram.output,
         rules.figure_z_overview.output,
+        rules.figure_exponents.output if EXPONENTS else [],

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from rgflow.comparison.statistics import chi2_p_value
 from rgflow.errors import RgflowError
 
 Array = NDArray[np.float64]
@@ -23,24 +22,19 @@ RATIOS: dict[str, tuple[str, tuple[str, ...]]] = {
 """Dimensionless ratio to (tensor, the two means it is divided by); each is proportional to depth at criticality."""
 
 
-@dataclass(frozen=True)
-class PowerLaw:
-    """value = amplitude * depth^exponent, fitted by generalized least squares to logarithms."""
+class PowerLaw(NamedTuple):
+    """value = amplitude * depth^exponent, and the standard error of the exponent."""
 
     exponent: float
     stderr: float
     amplitude: float
-    chi2: float
-    dof: int
-
-    @property
-    def p_value(self) -> float:
-        """Probability of a larger chi^2."""
-        return float(chi2_p_value(np.array(self.chi2), self.dof))
 
 
 def fit_power_law(depth: Array, value: Array, covariance: Array) -> PowerLaw:
-    """Fit log value = log amplitude + exponent log depth.
+    """Fit log value = log amplitude + exponent log depth, weighted by the relative variances.
+
+    The error is that of these weights under the full covariance, which may be singular: one estimated from fewer groups of
+    networks than depths gives an unbiased error all the same.
 
     Parameters
     ----------
@@ -57,19 +51,13 @@ def fit_power_law(depth: Array, value: Array, covariance: Array) -> PowerLaw:
     if len(depth) < 2 or (np.asarray(value) <= 0.0).any():
         raise RgflowError("a power law needs at least two depths and positive values")
     full = np.diag(covariance) if covariance.ndim == 1 else covariance
-    factor = np.linalg.cholesky(full / np.outer(value, value))  # d log v = dv / v
+    relative = full / np.outer(value, value)  # d log v = dv / v
+    weight = np.diagonal(relative) ** -0.5
     design = np.stack([np.ones_like(depth), np.log(depth)], axis=1)
-    whitened, target = np.linalg.solve(factor, design), np.linalg.solve(factor, np.log(value))
-    parameter_covariance = np.linalg.inv(whitened.T @ whitened)
-    constant, exponent = parameter_covariance @ whitened.T @ target
-    residual = target - whitened @ np.array([constant, exponent])
-    return PowerLaw(
-        float(exponent),
-        float(np.sqrt(parameter_covariance[1, 1])),
-        float(np.exp(constant)),
-        float(residual @ residual),
-        len(depth) - 2,
-    )
+    estimator = np.linalg.pinv(weight[:, None] * design) * weight
+    constant, exponent = estimator @ np.log(value)
+    stderr = np.sqrt((estimator @ relative @ estimator.T)[1, 1])
+    return PowerLaw(float(exponent), float(stderr), float(np.exp(constant)))
 
 
 def depth_exponents(theory: xr.Dataset, ensembles: xr.Dataset, first_layer: int = 3) -> xr.Dataset:
@@ -78,8 +66,8 @@ def depth_exponents(theory: xr.Dataset, ensembles: xr.Dataset, first_layer: int 
     The ratios vanish at l = 1, and V/K^2 is proportional to l - 1 for scale-invariant activations. The same window and
     weights are used for theory, so its exponent contains the same corrections to the asymptotic value 1.
 
-    Layers of one ensemble fluctuate together. If the ensembles carry ``<tensor>_covariance`` (width, layer, layer_2)
-    for input 0 it is used in full; otherwise layers are taken as independent and ``exponent_stderr`` is a rough guide.
+    Layers of one ensemble fluctuate together. If the ensembles carry ``<tensor>_covariance`` (width, sample_1, layer,
+    layer_2) it is used in full; otherwise layers are taken as independent and the error is a rough guide.
 
     Parameters
     ----------
@@ -91,10 +79,17 @@ def depth_exponents(theory: xr.Dataset, ensembles: xr.Dataset, first_layer: int 
     Returns
     -------
     xr.Dataset
-        ``exponent``, ``exponent_stderr``, ``amplitude``, ``power_law_chi2``, ``power_law_p_value`` and
-        ``exponent_theory`` (ratio, width).
+        ``depth_exponent``, ``depth_exponent_stderr``, ``depth_amplitude`` and ``depth_exponent_theory`` (ratio, width); NaN
+        where a ratio is not positive in all these layers.
+
+    Raises
+    ------
+    RgflowError
+        Theory and ensembles do not share a tensor and the means it is divided by.
     """
-    known = [ratio for ratio, (tensor, _) in RATIOS.items() if tensor in theory and tensor in ensembles]
+    known = [ratio for ratio, (tensor, means) in RATIOS.items() if {tensor, *means} <= {*theory} & {*ensembles}]
+    if not known:
+        raise RgflowError(f"theory and ensembles hold none of the ratios {', '.join(RATIOS)}")
     rows = [
         xr.concat(
             [_exponent(ratio, theory, ensembles.isel(width=[w]), first_layer) for w in range(ensembles.sizes["width"])],
@@ -109,22 +104,28 @@ def _exponent(ratio: str, theory: xr.Dataset, ensemble: xr.Dataset, first_layer:
     tensor, means = RATIOS[ratio]
     window = ensemble["layer"].values >= first_layer
     depth = ensemble["layer"].values[window] - 1.0
+    relative = _relative_covariance(ensemble, tensor, window)
     measured, predicted = (
-        on_input_zero(data, tensor)[window] / np.prod([on_input_zero(data, mean)[window] for mean in means], axis=0)
+        _fit(depth, on_input_zero(data, tensor)[window] / _product(data, means)[window], relative)
         for data in (ensemble, theory)
     )
-    relative = _relative_covariance(ensemble, tensor, window)
-    fit = fit_power_law(depth, measured, relative * _outer_like(measured, relative))
-    expected = fit_power_law(depth, predicted, relative * _outer_like(predicted, relative))
     values = {
-        "exponent": fit.exponent,
-        "exponent_stderr": fit.stderr,
-        "amplitude": fit.amplitude,
-        "power_law_chi2": fit.chi2,
-        "power_law_p_value": fit.p_value,
-        "exponent_theory": expected.exponent,
+        "depth_exponent": measured.exponent,
+        "depth_exponent_stderr": measured.stderr,
+        "depth_amplitude": measured.amplitude,
+        "depth_exponent_theory": predicted.exponent,
     }
     return xr.Dataset({name: ("width", [value]) for name, value in values.items()}, coords={"width": ensemble["width"]})
+
+
+def _product(dataset: xr.Dataset, names: tuple[str, ...]) -> Array:
+    return np.asarray(np.prod([on_input_zero(dataset, name) for name in names], axis=0))
+
+
+def _fit(depth: Array, value: Array, relative: Array) -> PowerLaw:
+    if (value <= 0.0).any():
+        return PowerLaw(np.nan, np.nan, np.nan)
+    return fit_power_law(depth, value, relative * _outer_like(value, relative))
 
 
 def on_input_zero(dataset: xr.Dataset, name: str) -> Array:
@@ -138,7 +139,7 @@ def _relative_covariance(ensemble: xr.Dataset, tensor: str, window: NDArray[np.b
     value = on_input_zero(ensemble, tensor)[window]
     if f"{tensor}_covariance" not in ensemble:
         return (on_input_zero(ensemble, f"{tensor}_stderr")[window] / value) ** 2
-    covariance = np.asarray(ensemble[f"{tensor}_covariance"].squeeze(drop=True).values)[np.ix_(window, window)]
+    covariance = ensemble[f"{tensor}_covariance"].isel(width=0, sample_1=0).values[np.ix_(window, window)]
     return np.asarray(covariance / np.outer(value, value))
 
 

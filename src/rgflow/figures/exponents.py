@@ -10,15 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from rgflow.comparison.summary import with_error
+from rgflow.figures.laws import SYMBOLS
 from rgflow.figures.style import THEORY, new_figure, styled, width_colors
-
-_SYMBOLS = {
-    "V/K^2": r"$V/K^2$",
-    "D/(K Theta)": r"$D/(K\Theta)$",
-    "F/(K Theta)": r"$F/(K\Theta)$",
-    "A/Theta^2": r"$A/\Theta^2$",
-    "B/Theta^2": r"$B/\Theta^2$",
-}
 
 
 @styled
@@ -38,7 +31,7 @@ def draw(exponents: Mapping[str, xr.Dataset]) -> Figure:
     for y, (_, row) in enumerate(rows):
         _draw_row(axes, y, row)
         _write_row(table, y, row)
-    axes.set_yticks(range(len(rows)), [f"{label}  {_SYMBOLS[row['ratio'].item()]}" for label, row in rows])
+    axes.set_yticks(range(len(rows)), [f"{label}  {SYMBOLS[row['ratio'].item()]}" for label, row in rows])
     axes.set(xlabel=r"exponent in $\ell-1$", ylim=(len(rows) - 0.4, -1.2))
     table.set_axis_off()
     table.set_xlim(0, 1 + len(widths))
@@ -49,19 +42,19 @@ def draw(exponents: Mapping[str, xr.Dataset]) -> Figure:
 
 
 def _draw_row(axes: Axes, y: int, row: xr.Dataset) -> None:
-    theory = float(row["exponent_theory"].isel(width=-1))
+    theory = float(row["depth_exponent_theory"].isel(width=-1))
     axes.plot([theory, theory], [y - 0.35, y + 0.35], color=THEORY, lw=1.4)
     offsets = np.linspace(-0.2, 0.2, row.sizes["width"])
     for offset, (n, color) in zip(offsets, width_colors(row["width"].values).items(), strict=True):
         one = row.sel(width=n)
-        axes.errorbar(one["exponent"], y + offset, xerr=one["exponent_stderr"], fmt="o", color=color)
+        axes.errorbar(one["depth_exponent"], y + offset, xerr=one["depth_exponent_stderr"], fmt="o", color=color)
 
 
 def _write_row(table: Axes, y: int, row: xr.Dataset) -> None:
     _write(table, 0, y, f"{float(row['exponent_theory'].isel(width=-1)):.3f}", THEORY)
     for column, n in enumerate(row["width"].values, start=1):
         one = row.sel(width=n)
-        _write(table, column, y, with_error(float(one["exponent"]), float(one["exponent_stderr"])), THEORY)
+        _write(table, column, y, with_error(float(one["depth_exponent"]), float(one["depth_exponent_stderr"])), THEORY)
 
 
 def _write(table: Axes, column: int, y: float, text: str, color: str) -> None:

@@ -178,6 +178,10 @@ def _comparison_variables() -> Iterator[Variable]:
         yield Variable(f"{fit}_p_value", one, "f", f"p-value of the {fit} in 1/n", "")
     yield Variable("next_order_shift", widths, "f", "what the next order does to z", "g/(n s)")
     yield Variable("components", ("quantity",), "i", "number of distinct components", "")
+    fits = ("ratio", "width")
+    yield Variable("depth_exponent", fits, "f", "exponent of a ratio such as V/K^2 in depth", "a (l - 1)^p", True)
+    yield Variable("depth_amplitude", fits, "f", "amplitude of a ratio such as V/K^2 in depth", "a (l - 1)^p", True)
+    yield Variable("depth_exponent_theory", fits, "f", "the same fit to theory", "a (l - 1)^p", True)
     for name, dims, equation in (
         ("z_leading", widths, "(e - t)/s"),
         ("z_next", widths, "(e - t - g/n)/s where theory gives g, else z_leading"),
@@ -213,7 +217,12 @@ def lookup(name: str) -> Variable:
     if base != name and base in REGISTRY:
         of = REGISTRY[base]
         return Variable(
-            name, of.dims, "f", f"standard error of {of.long_name}", f"standard error of the estimate {base}"
+            name,
+            of.dims,
+            "f",
+            f"standard error of {of.long_name}",
+            f"standard error of the estimate {base}",
+            of.may_be_missing,
         )
     base = name.removesuffix(COVARIANCE)
     if base != name and base in REGISTRY:

@@ -57,8 +57,8 @@ def cell_title(labels: Mapping[str, Any]) -> str:
 
 
 def cell_name(stage: str, labels: Mapping[str, Any]) -> str:
-    """Name of a cell among those of several stages: ``tanh, critical, depth 4 training``; just ``tanh`` without more labels."""
-    return f"{cell_title(labels)} {stage.rsplit('/', 1)[-1]}" if len(labels) > 1 else cell_title(labels)
+    """Name of a cell among those of several stages: ``tanh, critical, depth 4 training``."""
+    return f"{cell_title(labels)} {stage.rsplit('/', 1)[-1]}"
 
 
 def _load(role: str, manifests: Sequence[Path]) -> Any:
@@ -79,8 +79,7 @@ def _load(role: str, manifests: Sequence[Path]) -> Any:
 
 def _by_cell(manifests: Sequence[Path], datasets: Sequence[xr.Dataset]) -> dict[str, xr.Dataset]:
     """Datasets by the words of their cell; the stage's last word tells cells of different stages apart."""
-    cells = {}
-    for path, dataset in zip(manifests, datasets, strict=True):
-        stage, labels = parse_path(path)
-        cells[cell_name(stage, labels)] = dataset
-    return cells
+    places = [parse_path(path) for path in manifests]
+    several = len({stage for stage, _ in places}) > 1
+    names = [cell_name(*place) if several else cell_title(place[1]) for place in places]
+    return dict(zip(names, datasets, strict=True))

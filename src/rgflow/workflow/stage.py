@@ -84,6 +84,7 @@ STAGES: dict[str, Stage] = {
             f"{_STAGES}.comparison_initialization",
             "z-scores and 1/n trends at initialization",
         ),
+        Stage("comparison/exponents", f"{_STAGES}.comparison_exponents", "measured exponents of depth"),
         Stage("comparison/training", f"{_STAGES}.comparison_training", "z-scores and 1/n trends of training"),
     )
 }

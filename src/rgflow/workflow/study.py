@@ -22,6 +22,7 @@ from rgflow.workflow.stage import find_stage
 CELL = "activation~{activation}/init~{init}/depth~{depth}"
 WIDE_CELL = CELL + "/width~{width}"
 Labels = Mapping[str, str]
+_DEEP = 12  # layers from which on an exponent of depth can be measured
 
 
 class Study:
@@ -57,6 +58,12 @@ class Study:
     def initialization_depths(self) -> list[int]:
         """Depths of the networks at initialization."""
         return [] if self.config.ensemble is None else self._ensemble.depth or self.config.networks.depth
+
+    @property
+    def exponent_depths(self) -> list[int]:
+        """Depths at which exponents of depth are measured: of networks that are deep, and sampled for V/K^2 or more."""
+        measured = self.config.ensemble is not None and {"K", "V"} <= set(self.config.ensemble.tensors)
+        return [depth for depth in self.initialization_depths if measured and depth >= _DEEP]
 
     @property
     def training_depths(self) -> list[int]:
@@ -161,6 +168,9 @@ class Study:
         return {"members": self._training.members}
 
     def _spec_comparison_initialization(self, _: Labels) -> dict[str, Any]:
+        return {"width": self.config.networks.width}
+
+    def _spec_comparison_exponents(self, _: Labels) -> dict[str, Any]:
         return {"width": self.config.networks.width}
 
     def _spec_comparison_training(self, _: Labels) -> dict[str, Any]:

@@ -11,6 +11,8 @@ from rgflow.store.open import published_stores
 from rgflow.store.publish import open_zarr
 from rgflow.workflow.draw import cell_name
 
+_CHAPTERS = ("initialization", "training")  # of the comparisons that hold z-scores
+
 
 def print_summary(results: Path) -> None:
     """Print the table of all comparisons of a study and the path of its report.
@@ -20,7 +22,7 @@ def print_summary(results: Path) -> None:
     RgflowError
         If there are no comparisons.
     """
-    stores = list(published_stores(results / "comparison"))
+    stores = [store for chapter in _CHAPTERS for store in published_stores(results / "comparison" / chapter)]
     if not stores:
         raise RgflowError(f"{results}: no comparisons there; run the study first")
     comparisons = {}
