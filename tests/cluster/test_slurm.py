@@ -174,8 +174,9 @@ def resume_nodes() -> None:
 
 
 def give_inputs(project: Project, local: Project) -> None:
-    """The inputs of the local run, so that a test begins with the jobs it is about."""
-    project.results.mkdir(parents=True)
-    shutil.copytree(local.results / "inputs.zarr", project.results / "inputs.zarr")
-    shutil.copy2(local.results / "inputs.json", project.results / "inputs.json")
+    """Inputs and hyperparameters of the local run, so that a test begins with the jobs it is about."""
+    for name in ("inputs.json", "inputs.zarr", "theory/hyperparameters"):
+        source, target = local.results / name, project.results / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copytree(source, target) if source.is_dir() else shutil.copy2(source, target)
     shutil.copytree(local.folder / ".snakemake" / "metadata", project.folder / ".snakemake" / "metadata")

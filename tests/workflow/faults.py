@@ -32,6 +32,8 @@ CONFIG: dict[str, Any] = {
 }
 LABELS = {"activation": "relu", "init": "critical", "width": "8"}
 INITIALIZATION, TRAINING = {**LABELS, "depth": "3"}, {**LABELS, "depth": "2"}
+DEEP = {"inputs": ["inputs"], "hyperparameters": ["deep"]}
+SHALLOW = {"inputs": ["inputs"], "hyperparameters": ["shallow"]}
 
 _context = multiprocessing.get_context("forkserver")
 _STAGES = [stage.module for stage in STAGES.values()]
@@ -52,16 +54,18 @@ JOBS = {
     job.output: job
     for job in (
         Job("inputs", {}, "inputs", {}),
-        Job("theory/initialization", INITIALIZATION, "theory", {"inputs": ["inputs"]}),
-        Job("theory/learning_rate", TRAINING, "rate", {"inputs": ["inputs"]}),
-        Job("ensemble/block", {**INITIALIZATION, "block": "0000"}, "sampled", {"inputs": ["inputs"]}),
-        Job("ensemble/block", {**INITIALIZATION, "block": "0001"}, "sampled_1", {"inputs": ["inputs"]}),
+        Job("theory/hyperparameters", INITIALIZATION, "deep", {}),
+        Job("theory/hyperparameters", TRAINING, "shallow", {}),
+        Job("theory/initialization", INITIALIZATION, "theory", DEEP),
+        Job("theory/learning_rate", TRAINING, "rate", SHALLOW),
+        Job("ensemble/block", {**INITIALIZATION, "block": "0000"}, "sampled", DEEP),
+        Job("ensemble/block", {**INITIALIZATION, "block": "0001"}, "sampled_1", DEEP),
         Job("ensemble/combine", INITIALIZATION, "ensemble", {"blocks": ["sampled", "sampled_1"]}),
         Job(
             "training/block",
             {**TRAINING, "block": "0000"},
             "trained",
-            {"inputs": ["inputs"], "learning_rate": ["rate"]},
+            {**SHALLOW, "learning_rate": ["rate"]},
         ),
     )
 }

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.xdist_group("workflow")
 
-CELL = "ensemble/activation~tanh/init~critical/depth~3/width~16"
+NARROW = "activation~tanh/init~critical/depth~3"
+CELL = f"ensemble/{NARROW}/width~16"
 BLOCK = f"{CELL}/block~0000.json"
 
 
@@ -112,7 +113,9 @@ def test_a_killed_worker_of_an_attached_dask_cluster_loses_nothing(sampled: Proj
 
     labels = {"activation": "tanh", "init": "critical", "depth": "3", "width": "16", "block": "0000"}
     spec = json.loads(Study(TINY).spec("ensemble/block", labels)) | {"count": 60_000}
-    job = ["ensemble", "block", "--spec", json.dumps(spec), "--input", "inputs", str(sampled.results / "inputs.json")]
+    job = ["ensemble", "block", "--spec", json.dumps(spec)]
+    for role, manifest in (("inputs", "inputs.json"), ("hyperparameters", f"theory/hyperparameters/{NARROW}.json")):
+        job += ["--input", role, str(sampled.results / manifest)]
 
     alone = sampled.call([sys.executable, "-m", "rgflow", *job, "--output", str(tmp_path / "alone.json")])
     assert alone.returncode == 0, alone.stderr

@@ -18,7 +18,7 @@ Labels = Mapping[str, str]
 Terms = dict[str, Callable[[Labels], float]]
 Request = Callable[[Any, int], int]  # of Snakemake's wildcards and the attempt
 
-_BASE_MB = 1500  # of a process that has imported torch, xarray and the rest, with room to spare
+_BASE_MB = 1000  # of a process that has imported torch, xarray and the rest, with room to spare
 _BASE_MINUTES = 15
 _SLOWEST_FLOPS = 1e9  # per second: the smallest networks, whose time is overhead
 _BYTES = 8
@@ -75,6 +75,11 @@ class Demand:
         """Bytes of all that a job reads or writes, uncompressed; 0 for stages whose results are small."""
         return self._numbers[stage](labels) * _BYTES if stage in self._numbers else 0.0
 
+    def kept_bytes(self, labels: Labels) -> float:
+        """Bytes of the members of one ensemble that are kept one by one: preactivations and NTK of two neurons."""
+        inputs = self.config.inputs.probes
+        return float(self.ensemble.kept * int(labels["depth"]) * (2 * inputs + 4 * inputs**2) * _BYTES)
+
     def minutes(self, stage: str, labels: Labels) -> float:
         """Minutes of a job on one core that is slow."""
         return _BASE_MINUTES + self.work(stage, labels) / _SLOWEST_FLOPS / 60
@@ -106,8 +111,7 @@ class Demand:
 
     def _moments(self, labels: Labels, members: int) -> float:
         """Numbers in the moments of all groups, about three for each tensor, and in the members kept one by one."""
-        kept = self.ensemble.kept * int(labels["depth"]) * 4 * self.config.inputs.probes**2
-        return 3 * self._tensors(labels) * members / GROUP + kept
+        return 3 * self._tensors(labels) * members / GROUP + self.kept_bytes(labels) / _BYTES
 
     def _records(self, _: Labels) -> float:
         """Numbers kept of one trained member: its outputs at the recorded steps, and two kernels."""

@@ -30,7 +30,8 @@ Cost = tuple[float, float]  # seconds and bytes of a job
 Point = tuple[float, float]  # work and seconds
 
 _LONGEST_PROBE = 2.0  # seconds
-_MEMBERS, _FEW_STEPS, _STEPS = 16, 2, 12  # of a training probe: its time per step is the difference
+_MEMBERS = 128  # of a training probe: a multiple of any chunk
+_FEW_STEPS, _STEPS = 2, 22  # the difference of both gives the time per step
 _HOUR = 3600.0
 _READS = {  # besides the inputs
     "theory/initialization": ("hyperparameters",),
@@ -183,9 +184,12 @@ class _Probe:
 
     def _sampling(self, labels: Labels) -> Cost:
         """Time and size of a whole block, from one group."""
-        groups = self.demand.ensemble.block / GROUP
-        seconds, result = self._timed("ensemble/block", {**labels, "block": "0000"}, {"count": GROUP})
-        return seconds * groups, result.nbytes * groups
+        config, labels = self.demand.ensemble, {**labels, "block": "0000"}
+        groups = config.block / GROUP
+        settings = {**json.loads(self.study.spec("ensemble/block", labels))["ensemble"], "kept": 0}
+        seconds, result = self._timed("ensemble/block", labels, {"count": GROUP, "ensemble": settings})
+        kept = self.demand.kept_bytes(labels) * config.block / config.members
+        return seconds * groups, result.nbytes * groups + kept
 
     def _training(self, labels: Labels) -> Cost:
         """Time and size of a whole block, from a few steps of a few members."""
