@@ -1,6 +1,7 @@
 # Figures: pictures of what is stored, as .png for the report and .pdf for papers.
 #   in:  the stores a figure is drawn from
 #   out: figures/<chapter>/<name>/<cell>.png and .pdf
+CRITICALITY_FIGURES = ["phase_diagram", "kernel_flow", "tensors", "exponent_table"]
 INITIALIZATION_FIGURES = ["depth", "extrapolation", "gaussianity"]
 TRAINING_FIGURES = ["training_curves", "prediction_paths", "final_predictions"]
 
@@ -111,7 +112,7 @@ rule figure_training:
         " --input trained {input.trained:q} --output {output:q} > {log:q} 2>&1"
 
 
-rule figure_phase_diagram:
+rule figure_criticality:
     input:
         phases=study.criticality_manifests,
         stores=ancient(
@@ -119,22 +120,22 @@ rule figure_phase_diagram:
         ),
     output:
         report(
-            f"{ROOT}/figures/overview/phase_diagram.png",
-            caption="report/phase_diagram.rst",
-            category="Overview",
-            labels={"figure": "phase_diagram"},
+            f"{ROOT}/figures/criticality/{{name}}.png",
+            caption="report/criticality.rst",
+            category="Criticality (chapters 5, 9)",
+            labels={"figure": "{name}"},
         ),
-        f"{ROOT}/figures/overview/phase_diagram.pdf",
+        f"{ROOT}/figures/criticality/{{name}}.pdf",
     log:
-        f"{LOGS}/figures/overview/phase_diagram.log",
+        f"{LOGS}/figures/criticality/{{name}}.log",
     conda:
         ENVIRONMENT
     params:
-        code=figure_code("phase_diagram"),
+        code=lambda wildcards: figure_code(wildcards.name),
     message:
-        "Figure: phase diagrams"
+        "Figure: {wildcards.name}"
     shell:
-        "rgflow figure phase_diagram --input phases {input.phases:q} --output {output:q} > {log:q} 2>&1"
+        "rgflow figure {wildcards.name} --input phases {input.phases:q} --output {output:q} > {log:q} 2>&1"
 
 
 rule figure_z_overview:
@@ -198,6 +199,6 @@ rule figures:
             name=TRAINING_FIGURES,
             cell=study.cells(study.training_depths),
         ),
-        rules.figure_phase_diagram.output,
+        expand(f"{ROOT}/figures/criticality/{{name}}.png", name=CRITICALITY_FIGURES),
         rules.figure_z_overview.output,
         rules.figure_exponents.output if EXPONENTS else [],

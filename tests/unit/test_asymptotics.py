@@ -137,6 +137,17 @@ def test_fits_find_the_predicted_laws(name: str, depth: int) -> None:
             assert float(fitted.coefficient) == pytest.approx(coefficient, rel=tolerance), quantity
 
 
+def test_table_holds_the_flow_that_approaches_the_laws() -> None:
+    table, flow = exponent_table("tanh", 1000), deep_flow("tanh", 1000)
+    for quantity in table.quantity.values:
+        shown = table.sel(quantity=quantity)
+        np.testing.assert_array_equal(shown.flow, flow[quantity][table.layer.values - 1])
+        deviation = abs(shown.flow_predicted / shown.flow - 1)
+        assert float(deviation.sel(layer=1000)) < 0.04, quantity
+        assert float(deviation.sel(layer=1000)) < float(deviation.isel(layer=3)), quantity
+    assert float(table.flow_predicted.sel(quantity="K1", layer=1000)) == pytest.approx(flow["K1"][-1], rel=1e-12)
+
+
 def test_laws_of_a_kernel_with_a_curvature_jump() -> None:
     laws, flow = predicted_laws("selu", 400, 0.7, 1.3), deep_flow("selu", 400, 0.7, 1.3)
     for quantity, law in laws.items():

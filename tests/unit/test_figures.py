@@ -19,6 +19,7 @@ from rgflow.figures.final_predictions import spread_test_samples
 from rgflow.figures.gaussianity import excess_kurtosis
 from rgflow.figures.registry import FIGURES
 from rgflow.figures.style import new_figure, save_figure, width_colors
+from rgflow.theory.exponents import exponent_table
 
 
 def _sources() -> dict[str, dict[str, object]]:
@@ -35,13 +36,22 @@ def _sources() -> dict[str, dict[str, object]]:
     study = {
         "comparisons": {"relu": cell["comparison"], "relu, trained": compare_training(learning, learned)},
         "exponents": {"relu": depth_exponents(theory, cell["ensembles"])},
-        "phases": {
-            "tanh": phase.assign(critical_C_b=0.0, critical_C_W=1.0),
-            "sigmoid": phase.assign(critical_C_b=np.nan, critical_C_W=np.nan),
-        },
+    }
+    phases = {
+        "tanh": phase.assign(critical_C_b=0.0, critical_C_W=1.0)
+        .merge(exponent_table("tanh", 200))
+        .assign_attrs(universality_class="K*=0"),
+        "sigmoid": phase.assign(critical_C_b=np.nan, critical_C_W=np.nan).assign_attrs(universality_class="none"),
     }
     learning_cell = {"theory": learning, "trained": learned, "inputs": _inputs(learning)}
-    return {"initialization": cell, "training": learning_cell, "overview": study, "inputs": learning_cell}
+    criticality = {"phases": phases}
+    return {
+        "initialization": cell,
+        "training": learning_cell,
+        "overview": study,
+        "inputs": learning_cell,
+        "criticality": criticality,
+    }
 
 
 def _preactivation() -> xr.DataArray:
@@ -110,6 +120,42 @@ def test_depth_shows_theory_as_line_and_every_width_with_its_errors(
         np.testing.assert_allclose(container.lines[0].get_ydata(orig=False), data["K"].sel(width=n)[:, 0, 0])
         bars = np.array([segment[:, 1] for segment in container.lines[2][0].get_segments()])
         np.testing.assert_allclose(np.ptp(bars, axis=1), 2 * data["K_stderr"].sel(width=n)[:, 0, 0], atol=1e-12)
+
+
+def test_kernel_flow_shows_the_recursion_as_points_and_the_law_dashed(
+    figures: dict[str, Figure], sources: dict[str, dict[str, object]]
+) -> None:
+    laws = sources["criticality"]["phases"]["tanh"].sel(quantity="K2")
+    dashed, points, _ = figures["kernel_flow"].axes[2].lines
+    np.testing.assert_allclose(points.get_ydata(), laws["flow"])
+    np.testing.assert_allclose(dashed.get_ydata(), laws["flow_predicted"])
+    assert dashed.get_linestyle() == "--"
+
+
+def test_negative_tensors_are_open(figures: dict[str, Figure], sources: dict[str, dict[str, object]]) -> None:
+    laws = sources["criticality"]["phases"]["tanh"]
+    for axes, name, negative in zip(figures["tensors"].axes[:2], ("V/K^2", "D/(K Theta)"), (False, True), strict=True):
+        _, filled, empty = axes.lines[:3]
+        drawn, other = (empty, filled) if negative else (filled, empty)
+        np.testing.assert_allclose(drawn.get_ydata(), abs(laws["flow"].sel(quantity=name)[1:]))  # 0 in layer 1
+        assert len(other.get_ydata()) == 0
+        assert (empty.get_markerfacecolor(), axes.get_yscale()) == ("white", "log")
+
+
+def test_table_states_predicted_and_fitted_laws(figures: dict[str, Figure]) -> None:
+    texts = [text.get_text() for text in figures["exponent_table"].axes[0].texts]
+    assert "tanh ($K^*=0$)" in texts
+    assert "0.66667" in texts  # V/K^2 ~ 2/3 l
+    assert "\N{MINUS SIGN}1" in texts  # K ~ 1/l
+    assert "–" in texts  # the coefficient of K[1] is open
+    assert all("sigmoid" not in text for text in texts)
+
+
+def test_a_study_without_power_laws_says_so(sources: dict[str, dict[str, object]]) -> None:
+    phases = {"sigmoid": sources["criticality"]["phases"]["sigmoid"]}
+    for name in ("kernel_flow", "tensors", "exponent_table"):
+        (text,) = FIGURES[name].draw(phases=phases).texts
+        assert "No activation" in text.get_text()
 
 
 def test_extrapolation_curve_passes_through_the_reported_intercept(

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
-from rgflow.comparison.quantities import SYMBOLS
+from rgflow.comparison.quantities import INITIALIZATION, SYMBOLS
 from rgflow.errors import RgflowError
 
-TENSORS = ("K", "V", "Theta", "D", "F", "A", "B")
+TENSORS = tuple(quantity.name for quantity in INITIALIZATION)
 """Order of the panels of a figure of tensors at initialization."""
 
 
@@ -40,8 +40,9 @@ def along_layers(comparison: xr.Dataset, quantity: str, legs: tuple[int, ...]) -
 
 
 def legs_of(quantity: str) -> int:
-    """Number of inputs a tensor at initialization depends on: 2 for K, Theta, 4 for V, D, F, A, B."""
-    return 2 if quantity in ("K", "Theta") else 4
+    """Number of inputs a tensor at initialization depends on: 2 for K, Theta, 4 for V, D, F, A, B, 1 for V6 here."""
+    (dims,) = (known.dims for known in INITIALIZATION if known.name == quantity)
+    return len(dims) - 1
 
 
 def tensor_symbol(quantity: str, legs: tuple[int, ...]) -> str:

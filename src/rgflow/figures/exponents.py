@@ -51,7 +51,7 @@ def _draw_row(axes: Axes, y: int, row: xr.Dataset) -> None:
 
 
 def _write_row(table: Axes, y: int, row: xr.Dataset) -> None:
-    _write(table, 0, y, f"{float(row['exponent_theory'].isel(width=-1)):.3f}", THEORY)
+    _write(table, 0, y, f"{float(row['depth_exponent_theory'].isel(width=-1)):.3f}", THEORY)
     for column, n in enumerate(row["width"].values, start=1):
         one = row.sel(width=n)
         _write(table, column, y, with_error(float(one["depth_exponent"]), float(one["depth_exponent_stderr"])), THEORY)

@@ -9,13 +9,16 @@ from matplotlib.figure import Figure
 
 from rgflow.figures import (
     depth,
+    exponent_table,
     exponents,
     extrapolation,
     final_predictions,
     gaussianity,
     images,
+    kernel_flow,
     phase_diagram,
     prediction_paths,
+    tensors,
     training_curves,
     z_overview,
 )
@@ -32,7 +35,7 @@ class FigureSpec:
     inputs : tuple of str
         Datasets (or, for a figure of the whole study, mappings from cell labels to datasets) it is drawn from.
     chapter : str
-        ``"inputs"``, ``"initialization"``, ``"training"`` or ``"overview"``.
+        ``"inputs"``, ``"criticality"``, ``"initialization"``, ``"training"`` or ``"overview"``.
     """
 
     draw: Callable[..., Figure]
@@ -42,7 +45,10 @@ class FigureSpec:
 
 FIGURES: dict[str, FigureSpec] = {
     "images": FigureSpec(images.draw, ("inputs",), "inputs"),
-    "phase_diagram": FigureSpec(phase_diagram.draw, ("phases",), "overview"),
+    "phase_diagram": FigureSpec(phase_diagram.draw, ("phases",), "criticality"),
+    "kernel_flow": FigureSpec(kernel_flow.draw, ("phases",), "criticality"),
+    "tensors": FigureSpec(tensors.draw, ("phases",), "criticality"),
+    "exponent_table": FigureSpec(exponent_table.draw, ("phases",), "criticality"),
     "depth": FigureSpec(depth.draw, ("theory", "ensembles", "comparison"), "initialization"),
     "extrapolation": FigureSpec(extrapolation.draw, ("comparison",), "initialization"),
     "gaussianity": FigureSpec(gaussianity.draw, ("theory", "ensembles"), "initialization"),

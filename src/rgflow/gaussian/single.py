@@ -59,11 +59,11 @@ def distribution_mean(activation: Activation, order: int, K: float) -> float:
 
 
 def _regular_mean(activation: Activation, orders: Sequence[int], K: Vector) -> Vector:
-    if activation.kinks:  # the panels follow the kinks, which sit at different u for different K
+    if any(activation.kinks):  # the panels follow kinks other than 0, which sit at different u for different K
         return np.concatenate(
             [_mean_on(activation, orders, k, *kinked_rule(activation, float(k[0]))) for k in K[:, None]]
         )
-    u, w = _smooth_rule(activation, float(K.max()))
+    u, w = (kinked_rule if activation.kinks else _smooth_rule)(activation, float(K.max()))
     rows = max(1, _NODES_AT_ONCE // u.size)
     return np.concatenate([_mean_on(activation, orders, K[i : i + rows], u, w) for i in range(0, K.size, rows)])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     import xarray as xr
 
 Array = NDArray[np.float64]
+
+_SHOWN_LAYERS = 60  # of the flow, spaced logarithmically
 
 RATIOS = ("V/K^2", "G1/K", "F/(K Theta)", "B/Theta^2", "D/(K Theta)", "A/Theta^2")
 
@@ -110,7 +113,7 @@ def fit_power_law(values: ArrayLike) -> PowerLaw:
 def exponent_table(
     activation: str | Activation | Criticality, depth: int = 2000, lambda_b: float = 1.0, lambda_W: float = 1.0
 ) -> xr.Dataset:
-    """Fitted next to predicted power laws of one activation at criticality.
+    """Fitted next to predicted power laws of one activation at criticality, and the flow that they describe.
 
     Parameters
     ----------
@@ -121,7 +124,9 @@ def exponent_table(
 
     Returns
     -------
-    Dataset with dims (quantity, source), source "predicted" or "fitted": variables `coefficient` and `exponent`.
+    Dataset with `coefficient` and `exponent` on (quantity, source), source "predicted" or "fitted", and on
+    (quantity, layer), at layers spaced logarithmically, `flow` (see `deep_flow`) and `flow_predicted`: the predicted law
+    with its logarithm, through the last layer where it leaves the coefficient open.
 
     Raises
     ------
@@ -133,14 +138,28 @@ def exponent_table(
     predicted = predicted_laws(activation, depth, lambda_b, lambda_W)
     flow = deep_flow(activation, depth, lambda_b, lambda_W)
     laws = [(predicted[name], fit_power_law(flow[name])) for name in predicted]
+    layer = np.unique(np.geomspace(1, depth, _SHOWN_LAYERS).round().astype(int))
     return xr.Dataset(
         {
             "coefficient": (("quantity", "source"), [[law.coefficient for law in pair] for pair in laws]),
             "exponent": (("quantity", "source"), [[law.exponent for law in pair] for pair in laws]),
+            "flow": (("quantity", "layer"), [flow[name][layer - 1] for name in predicted]),
+            "flow_predicted": (
+                ("quantity", "layer"),
+                [_through(law, flow[name])(layer) for name, law in predicted.items()],
+            ),
         },
-        coords={"quantity": list(predicted), "source": ["predicted", "fitted"]},
+        coords={"quantity": list(predicted), "source": ["predicted", "fitted"], "layer": layer},
         attrs={"activation": _label(activation), "depth": depth},
     )
+
+
+def _through(law: PowerLaw, values: Array) -> PowerLaw:
+    """The law itself, or, if its coefficient is open, the one that meets the last of the values."""
+    if math.isfinite(law.coefficient):
+        return law
+    depth = len(values)
+    return replace(law, coefficient=float(values[-1] / replace(law, coefficient=1.0)(depth)))
 
 
 def _decay(chi: Array) -> Array:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from rgflow.workflow.stage import Datasets, Resources, Spec
 
-_GRID = 41  # points per axis of the phase diagram
+_GRID = 51  # values of C_b in the phase diagram
 _DEPTH = 2000  # of the recursions that the exponents are fitted to
 
 
@@ -33,10 +33,10 @@ def run(_datasets: Datasets, spec: Spec, _resources: Resources) -> xr.Dataset:
 
 
 def _grid(point: Criticality) -> tuple[np.ndarray, np.ndarray]:
-    """C_b from 0, C_W around its critical value (or 1 without one), so that the critical point lies on the grid."""
+    """C_b to twice and C_W to three times its critical value (or that of 1 without one), which lies on the grid."""
     C_W = point.C_W if np.isfinite(point.C_W) else 1.0
     C_b = point.C_b if np.isfinite(point.C_b) and point.C_b > 0 else 0.25
-    return np.linspace(0.0, 2.0 * C_b, _GRID), np.linspace(0.0, 2.0 * C_W, _GRID + 1)[1:]
+    return np.linspace(0.0, 2.0 * C_b, _GRID), np.linspace(0.0, 3.0 * C_W, 3 * (_GRID // 2) + 1)[1:]
 
 
 def _point(point: Criticality) -> xr.Dataset:
