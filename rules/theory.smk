@@ -3,6 +3,7 @@
 #   out: theory/criticality:    critical point, phase diagram, power laws of each activation
 #        theory/hyperparameters: C_b, C_W, lambda_b, lambda_W of every layer; all networks are made from these
 #        theory/initialization: K, G1, V, Theta, ... on (layer, sample_1 ...)
+#        theory/infinite_width: K and Theta of all inputs in the last layer; only on demand
 #        theory/learning_rate:  the step size of training, from the largest eigenvalue of Theta
 #        theory/training:       mean and covariance of the outputs at every recorded step
 
@@ -75,6 +76,34 @@ rule theory_initialization:
         " --output {output.manifest:q} > {log:q} 2>&1"
 
 
+rule theory_infinite_width:
+    input:
+        inputs=f"{ROOT}/inputs.json",
+        hyperparameters=f"{ROOT}/theory/hyperparameters/{CELL}.json",
+        stores=ancient(
+            [f"{ROOT}/inputs.zarr", f"{ROOT}/theory/hyperparameters/{CELL}.zarr"]
+        ),
+    output:
+        manifest=f"{ROOT}/theory/infinite_width/{CELL}.json",
+        store=directory(f"{ROOT}/theory/infinite_width/{CELL}.zarr"),
+    log:
+        f"{LOGS}/theory/infinite_width/{CELL}.log",
+    benchmark:
+        f"{BENCHMARKS}/theory/infinite_width/{CELL}.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 2
+    params:
+        spec=partial(study.spec, "theory/infinite_width"),
+        code=study.code("theory/infinite_width"),
+    message:
+        "Infinite width: {wildcards.activation}, {wildcards.init}, depth {wildcards.depth}"
+    shell:
+        "rgflow theory infinite_width --spec {params.spec:q} --input inputs {input.inputs:q}"
+        " --input hyperparameters {input.hyperparameters:q} --workers {threads}"
+        " --output {output.manifest:q} > {log:q} 2>&1"
+
+
 rule theory_learning_rate:
     input:
         inputs=f"{ROOT}/inputs.json",
@@ -135,3 +164,11 @@ rule theory:
         study.manifests("theory/initialization", study.initialization_depths),
         study.manifests("theory/learning_rate", study.training_depths),
         study.manifests("theory/training", study.training_depths),
+
+
+# Not part of a study: K and Theta of all its inputs, for those who go on with them.
+rule infinite_width:
+    input:
+        study.manifests(
+            "theory/infinite_width", study.training_depths or study.initialization_depths
+        ),

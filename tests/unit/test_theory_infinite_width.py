@@ -6,9 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+import xarray as xr
 
 from rgflow.errors import RgflowError
 from rgflow.network import Network
+from rgflow.theory import infinite_width
 from rgflow.theory.infinite_width import infinite_width_theory, infinite_width_tiles, positive_semidefinite
 from rgflow.theory.initialization import initialization_theory
 
@@ -56,6 +58,17 @@ def test_blocks_fit_together(activation: str) -> None:
 def test_threads_change_nothing() -> None:
     one, two = (infinite_width_theory(network("gelu"), inputs(400), workers=workers) for workers in (1, 2))
     np.testing.assert_array_equal(one["Theta"], two["Theta"])
+
+
+def test_large_matrices_live_in_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    small = infinite_width_theory(network("gelu"), inputs(300))
+    monkeypatch.setattr(infinite_width, "_LARGEST_IN_MEMORY", 1000)
+    large = infinite_width_theory(network("gelu"), inputs(300))
+    xr.testing.assert_identical(small, large)
+    matrix = large["Theta"].data
+    while isinstance(matrix.base, np.ndarray):
+        matrix = matrix.base
+    assert isinstance(matrix, np.memmap)
 
 
 def test_tiles_cover_every_pair_once() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ Precision = Literal["float32", "float64"]
 
 _TILE = 192  # a dozen temporaries of a block fit the second-level cache
 _TILES_AHEAD = 4
+_LARGEST_IN_MEMORY = 2**30  # bytes of one matrix
 _TOLERANCE = {"float32": 1e-6, "float64": 1e-10}
 
 
@@ -38,7 +40,8 @@ def infinite_width_theory(
 ) -> xr.Dataset:
     """K and Theta of the last layer for many inputs.
 
-    Besides the result itself only O(N) numbers per layer and a few blocks per worker are held.
+    Besides the result itself only O(N) numbers per layer and a few blocks per worker are held. Matrices beyond 1 GiB are
+    mapped to temporary files (in the folder TMPDIR), so that memory stays bounded; the files vanish with the result.
 
     Parameters
     ----------
@@ -64,7 +67,7 @@ def infinite_width_theory(
         a result that is not finite.
     """
     plan = _plan(network, inputs, precision)
-    result = {name: np.empty((len(plan.inputs),) * 2, dtype=precision) for name in ("K", "Theta")}
+    result = {name: _square_matrix(len(plan.inputs), precision) for name in ("K", "Theta")}
     for tile in _tiles(plan, workers):
         for matrix, block in zip(result.values(), (tile.K, tile.Theta), strict=True):
             matrix[tile.rows, tile.cols] = block
@@ -84,6 +87,15 @@ def infinite_width_tiles(
 ) -> Iterator[Tile]:
     """The same block by block, for results that do not fit in memory; same parameters and errors."""
     return _tiles(_plan(network, inputs, precision), workers)
+
+
+def _square_matrix(count: int, precision: Precision) -> Block:
+    """An (N, N) matrix to fill, in memory or, if it is large, in a file that has no name and ends with the matrix."""
+    shape = (count, count)
+    if np.dtype(precision).itemsize * count**2 <= _LARGEST_IN_MEMORY:
+        return np.empty(shape, dtype=precision)
+    with tempfile.TemporaryFile() as file:
+        return np.memmap(file, dtype=precision, mode="w+", shape=shape)
 
 
 def positive_semidefinite(matrix: Block) -> bool:

@@ -73,6 +73,7 @@ STAGES: dict[str, Stage] = {
             "theory/hyperparameters", f"{_STAGES}.theory_hyperparameters", "initialization and learning rates by layer"
         ),
         Stage("theory/initialization", f"{_STAGES}.theory_initialization", "tensors of the theory at initialization"),
+        Stage("theory/infinite_width", f"{_STAGES}.theory_infinite_width", "infinite-width K and Theta of all inputs"),
         Stage("theory/learning_rate", f"{_STAGES}.theory_learning_rate", "step size of training from the NTK"),
         Stage("theory/training", f"{_STAGES}.theory_training", "kernel prediction of training"),
         Stage("ensemble/block", f"{_STAGES}.ensemble_block", "sample one block of networks at initialization"),

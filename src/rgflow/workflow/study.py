@@ -138,6 +138,9 @@ class Study:
     def _spec_theory_initialization(self, labels: Labels) -> dict[str, Any]:
         return self._activation(labels)
 
+    def _spec_theory_infinite_width(self, labels: Labels) -> dict[str, Any]:
+        return {**self._activation(labels), "precision": "float64"}
+
     def _spec_theory_learning_rate(self, labels: Labels) -> dict[str, Any]:
         return {**self._activation(labels), "step_fraction": self._training.step_fraction}
 
