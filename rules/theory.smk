@@ -170,5 +170,6 @@ rule theory:
 rule infinite_width:
     input:
         study.manifests(
-            "theory/infinite_width", study.training_depths or study.initialization_depths
+            "theory/infinite_width",
+            study.training_depths or study.initialization_depths,
         ),
