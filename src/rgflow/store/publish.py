@@ -77,7 +77,8 @@ def open_zarr(path: Path, chunks: Any = None) -> xr.Dataset:
 
     if not (path / "zarr.json").is_file():
         raise RgflowError(f"{path}: no such store")
-    return xr.open_zarr(path, consolidated=True, zarr_format=3, chunks=chunks)
+    dataset: xr.Dataset = xr.open_zarr(path, consolidated=True, zarr_format=3, chunks=chunks)
+    return dataset
 
 
 def without_provenance(dataset: xr.Dataset) -> xr.Dataset:
