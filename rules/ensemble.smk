@@ -71,6 +71,10 @@ rule ensemble_combine:
         " --output {output.manifest:q} > {log:q} 2>&1"
 
 
+ENSEMBLES = study.wide_manifests("ensemble", study.initialization_depths)
+
+
 rule ensemble:
     input:
-        study.wide_manifests("ensemble", study.initialization_depths),
+        ENSEMBLES,
+        ancient(study.stores(ENSEMBLES)),

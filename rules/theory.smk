@@ -158,12 +158,18 @@ rule theory_training:
         " --output {output.manifest:q} > {log:q} 2>&1"
 
 
+THEORY = [
+    *study.criticality_manifests,
+    *study.manifests("theory/initialization", study.initialization_depths),
+    *study.manifests("theory/learning_rate", study.training_depths),
+    *study.manifests("theory/training", study.training_depths),
+]
+
+
 rule theory:
     input:
-        study.criticality_manifests,
-        study.manifests("theory/initialization", study.initialization_depths),
-        study.manifests("theory/learning_rate", study.training_depths),
-        study.manifests("theory/training", study.training_depths),
+        THEORY,
+        ancient(study.stores(THEORY)),
 
 
 # Not part of a study: K and Theta of all its inputs, for those who go on with them.

@@ -74,6 +74,10 @@ rule training_combine:
         " --output {output.manifest:q} > {log:q} 2>&1"
 
 
+TRAINED = study.wide_manifests("training", study.training_depths)
+
+
 rule training:
     input:
-        study.wide_manifests("training", study.training_depths),
+        TRAINED,
+        ancient(study.stores(TRAINED)),

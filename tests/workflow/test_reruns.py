@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from pathlib import Path
 
@@ -37,11 +38,7 @@ def test_comments_touches_and_reordered_keys_rerun_nothing(study: Project) -> No
 
 
 def test_editing_the_vertex_reruns_theory_and_what_follows_but_no_ensembles(study: Project) -> None:
-    edit(
-        study.folder / "src/rgflow/theory/vertex.py",
-        "from __future__ import annotations\n",
-        "from __future__ import annotations\n\nEDIT = 1\n",
-    )
+    edit(study.folder / "src/rgflow/theory/vertex.py")
     planned = study.planned()
     assert planned["theory_initialization"] == 1
     assert planned["comparison_initialization"] == 1
@@ -49,21 +46,13 @@ def test_editing_the_vertex_reruns_theory_and_what_follows_but_no_ensembles(stud
 
 
 def test_a_stage_that_runs_again_with_an_equal_result_leaves_the_rest_idle(study: Project) -> None:
-    edit(
-        study.folder / "src/rgflow/theory/vertex.py",
-        "from __future__ import annotations\n",
-        "from __future__ import annotations\n\nEDIT = 1\n",
-    )
+    edit(study.folder / "src/rgflow/theory/vertex.py")
     assert study.snakemake("theory").returncode == 0
     assert study.planned() == {}
 
 
 def test_equal_upstream_results_are_not_computed_from_again_in_one_run(study: Project) -> None:
-    edit(
-        study.folder / "src/rgflow/data/select.py",
-        "from __future__ import annotations\n",
-        "from __future__ import annotations\n\nEDIT = 1\n",
-    )
+    edit(study.folder / "src/rgflow/data/select.py")
     before = study.digests()
     assert study.planned()["ensemble_block"] == 4
     result = study.snakemake()
@@ -89,8 +78,6 @@ def test_a_new_width_adds_only_its_own_cells(study: Project) -> None:
 
 
 def test_a_removed_store_is_made_again(study: Project) -> None:
-    import shutil
-
     store = study.results / "theory/training/activation~tanh/init~critical/depth~2.zarr"
     shutil.rmtree(store)
     assert study.planned("theory")["theory_training"] == 1

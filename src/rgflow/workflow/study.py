@@ -60,6 +60,12 @@ class Study:
         return [] if self.config.ensemble is None else self._ensemble.depth or self.config.networks.depth
 
     @property
+    def exact_cells(self) -> list[str]:
+        """Cells with a law at every width: deep linear networks, or one input and a scale-invariant activation."""
+        known = [label for label in self.activations if self._has_exact_law(label)]
+        return self._sweep(known, self.initialization_depths)
+
+    @property
     def exponent_depths(self) -> list[int]:
         """Depths at which exponents of depth are measured: of networks that are deep, and sampled for V/K^2 or more."""
         measured = self.config.ensemble is not None and {"K", "V"} <= set(self.config.ensemble.tensors)
@@ -82,8 +88,7 @@ class Study:
 
     def cells(self, depths: Iterable[int]) -> list[str]:
         """Relative paths of all cells without widths, ``activation~tanh/init~critical/depth~4``."""
-        sweep = product(self.activations, self.initializations, depths)
-        return [cell_path({"activation": a, "init": i, "depth": d}) for a, i, d in sweep]
+        return self._sweep(self.activations, depths)
 
     def manifests(self, stage: str, depths: Iterable[int]) -> list[str]:
         """Manifests of all cells of a stage."""
@@ -98,6 +103,11 @@ class Study:
         """Manifests of all cells of a stage that has widths."""
         folders = [f"{self.root}/{stage}/{cell}" for cell in self.cells(depths)]
         return [path for folder in folders for path in self.over_widths(folder, ".json")]
+
+    @staticmethod
+    def stores(manifests: Iterable[str]) -> list[str]:
+        """Stores of manifests."""
+        return [path.removesuffix(".json") + ".zarr" for path in manifests]
 
     def over_widths(self, folder: str, suffix: str) -> list[str]:
         """Paths ``folder/width~N.suffix`` for every width; wildcards in ``folder`` stay open."""
@@ -173,6 +183,9 @@ class Study:
     def _spec_comparison_initialization(self, _: Labels) -> dict[str, Any]:
         return {"width": self.config.networks.width}
 
+    def _spec_comparison_exact(self, labels: Labels) -> dict[str, Any]:
+        return {**self._activation(labels), "width": self.config.networks.width}
+
     def _spec_comparison_exponents(self, _: Labels) -> dict[str, Any]:
         return {"width": self.config.networks.width}
 
@@ -194,6 +207,16 @@ class Study:
 
     def _network(self, labels: Labels) -> dict[str, Any]:
         return {**self._activation(labels), "width": int(labels["width"])}
+
+    def _sweep(self, activations: Iterable[str], depths: Iterable[int]) -> list[str]:
+        sweep = product(activations, self.initializations, depths)
+        return [cell_path({"activation": a, "init": i, "depth": d}) for a, i, d in sweep]
+
+    def _has_exact_law(self, label: str) -> bool:
+        from rgflow.activations.registry import activation
+
+        slopes = activation(self.activations[label]["name"], **self.activations[label]["parameters"]).slopes
+        return slopes == (1.0, 1.0) or (slopes is not None and self.config.inputs.probes == 1)
 
     def _require_critical_points(self) -> None:
         """Stop before any job if an activation is unknown, or critical is asked of one that has no critical point."""
