@@ -26,6 +26,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 def forget() -> None:
     code._syntax.cache_clear()
     code._imports.cache_clear()
+    code._parse.cache_clear()
 
 
 def digests() -> dict[str, str]:

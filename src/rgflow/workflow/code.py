@@ -88,6 +88,7 @@ def _imported_names(node: ast.AST) -> Iterator[str]:
         yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
+@cache
 def _parse(module: str) -> ast.Module:
     file = _file(module)
     assert file is not None
