@@ -1,6 +1,7 @@
 # Comparison: z-scores and the trend in 1/n of every quantity, all widths of a cell together.
 #   in:  theory and ensembles (initialization), kernel prediction and trained ensembles (training)
-#   out: comparison/initialization, comparison/training, comparison/exponents (deep networks only)
+#   out: comparison/initialization, comparison/training,
+#        comparison/exact (where a law holds at every width), comparison/exponents (deep networks only)
 
 
 rule comparison_initialization:
@@ -25,6 +26,35 @@ rule comparison_initialization:
         "Comparison at initialization: {wildcards.activation}, {wildcards.init}, depth {wildcards.depth}"
     shell:
         "rgflow comparison initialization --spec {params.spec:q} --input theory {input.theory:q}"
+        " --input experiment {input.experiment:q} --output {output.manifest:q} > {log:q} 2>&1"
+
+
+rule comparison_exact:
+    input:
+        inputs=f"{ROOT}/inputs.json",
+        hyperparameters=f"{ROOT}/theory/hyperparameters/{CELL}.json",
+        stores=ancient(
+            [f"{ROOT}/inputs.zarr", f"{ROOT}/theory/hyperparameters/{CELL}.zarr"]
+        ),
+        experiment=study.over_widths(f"{ROOT}/ensemble/{CELL}", ".json"),
+        experiment_stores=ancient(study.over_widths(f"{ROOT}/ensemble/{CELL}", ".zarr")),
+    output:
+        manifest=f"{ROOT}/comparison/exact/{CELL}.json",
+        store=directory(f"{ROOT}/comparison/exact/{CELL}.zarr"),
+    log:
+        f"{LOGS}/comparison/exact/{CELL}.log",
+    benchmark:
+        f"{BENCHMARKS}/comparison/exact/{CELL}.tsv"
+    conda:
+        ENVIRONMENT
+    params:
+        spec=partial(study.spec, "comparison/exact"),
+        code=study.code("comparison/exact"),
+    message:
+        "Exact laws: {wildcards.activation}, {wildcards.init}, depth {wildcards.depth}"
+    shell:
+        "rgflow comparison exact --spec {params.spec:q} --input inputs {input.inputs:q}"
+        " --input hyperparameters {input.hyperparameters:q}"
         " --input experiment {input.experiment:q} --output {output.manifest:q} > {log:q} 2>&1"
 
 
@@ -82,10 +112,12 @@ Z_SCORES = [
     *study.manifests("comparison/initialization", study.initialization_depths),
     *study.manifests("comparison/training", study.training_depths),
 ]
+EXACT = [f"{ROOT}/comparison/exact/{cell}.json" for cell in study.exact_cells]
 EXPONENTS = study.manifests("comparison/exponents", study.exponent_depths)
 
 
 rule comparison:
     input:
         Z_SCORES,
+        EXACT,
         EXPONENTS,

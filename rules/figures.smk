@@ -3,6 +3,8 @@
 #   out: figures/<chapter>/<name>/<cell>.png and .pdf
 CRITICALITY_FIGURES = ["phase_diagram", "kernel_flow", "tensors", "exponent_table"]
 INITIALIZATION_FIGURES = ["depth", "extrapolation", "gaussianity"]
+if study.config.inputs.probes > 1:
+    INITIALIZATION_FIGURES.append("correlation")
 TRAINING_FIGURES = ["training_curves", "prediction_paths", "final_predictions"]
 
 
@@ -71,6 +73,36 @@ rule figure_initialization:
     shell:
         "rgflow figure {wildcards.name} --input theory {input.theory:q} --input ensembles {input.ensembles:q}"
         " --input comparison {input.comparison:q} --output {output:q} > {log:q} 2>&1"
+
+
+rule figure_exact_law:
+    input:
+        exact=f"{ROOT}/comparison/exact/{CELL}.json",
+        store=ancient(f"{ROOT}/comparison/exact/{CELL}.zarr"),
+    output:
+        report(
+            f"{ROOT}/figures/exact_law/{CELL}.png",
+            caption="report/exact_law.rst",
+            category="Initialization (chapters 2-5, 8)",
+            subcategory="{activation}, {init}, depth {depth}",
+            labels={
+                "figure": "exact law",
+                "activation": "{activation}",
+                "init": "{init}",
+                "depth": "{depth}",
+            },
+        ),
+        f"{ROOT}/figures/exact_law/{CELL}.pdf",
+    log:
+        f"{LOGS}/figures/exact_law/{CELL}.log",
+    conda:
+        ENVIRONMENT
+    params:
+        code=figure_code("exact_law"),
+    message:
+        "Figure: exact law, {wildcards.activation}, {wildcards.init}, depth {wildcards.depth}"
+    shell:
+        "rgflow figure exact_law --input exact {input.exact:q} --output {output:q} > {log:q} 2>&1"
 
 
 rule figure_training:
@@ -200,5 +232,6 @@ rule figures:
             cell=study.cells(study.training_depths),
         ),
         expand(f"{ROOT}/figures/criticality/{{name}}.png", name=CRITICALITY_FIGURES),
+        expand(f"{ROOT}/figures/exact_law/{{cell}}.png", cell=study.exact_cells),
         rules.figure_z_overview.output,
         rules.figure_exponents.output if EXPONENTS else [],

@@ -54,7 +54,7 @@ def marginal_rate(target: Target, members: int, seconds: float) -> float:
 
     def draw(chunk: int) -> object:
         passed = forward(target, members, streams.generator(chunk, 0))
-        return backward(passed, streams.generator(chunk, 1))
+        return backward(passed, target.outputs, streams.generator(chunk, 1))
 
     return rate(draw, members, seconds)
 

@@ -16,6 +16,7 @@ from rgflow.network import Network
 from rgflow.sampling.blocks import sample_groups, sample_initialization
 from rgflow.sampling.groups import combine, estimate
 from rgflow.sampling.spec import Ensemble
+from rgflow.theory.exact import exact_theory
 
 ALL = ("K", "V", "Theta", "D", "F", "A", "B")
 BOUND = 4.5
@@ -180,3 +181,13 @@ def test_all_tensors_agree_between_the_samplers(activation: str, N: int) -> None
         difference = (found[0][name] - found[1][name]).sel(layer=[2, 3])
         error = np.hypot(found[0][f"{name}_stderr"], found[1][f"{name}_stderr"]).sel(layer=[2, 3])
         assert float(np.abs(difference / error).max()) < BOUND, name
+
+
+def test_six_point_correlator_of_one_linear_input() -> None:
+    network = Network("linear", (3, 4, 6, 5, 2), 0.0, 1.1)
+    sampled = sample_initialization(network, np.array([[0.5, -1.0, 0.8]]), members=60_000, seed=9, tensors=("V6",))
+    exact = exact_theory(network, np.array([[0.5, -1.0, 0.8]]))["V6"]
+    z = ((sampled["V6"] - exact) / sampled["V6_stderr"]).sel(layer=[2, 3, 4])
+    assert float(abs(z).max()) < BOUND
+    assert float((sampled["V6_stderr"] / exact).sel(layer=2).max()) < 0.05
+    assert sampled["V6"].sel(layer=1) == 0.0

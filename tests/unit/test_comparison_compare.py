@@ -7,7 +7,7 @@ import pytest
 import xarray as xr
 from synthetic import WIDTHS, ensembles, theory_at_initialization, trained, training_theory
 
-from rgflow.comparison.compare import compare_initialization, compare_training
+from rgflow.comparison.compare import compare_exact, compare_initialization, compare_training
 from rgflow.comparison.summary import format_table, summary_table, with_error
 from rgflow.errors import RgflowError
 
@@ -126,6 +126,22 @@ def test_nothing_in_common_is_refused(theory: xr.Dataset) -> None:
 def test_non_finite_values_are_refused(theory: xr.Dataset) -> None:
     with pytest.raises(RgflowError, match=r"V: .* must be finite"):
         compare_initialization(theory.assign(V=theory["V"] * np.nan), ensembles(theory))
+
+
+def test_a_law_of_every_width_is_compared_width_by_width(theory: xr.Dataset) -> None:
+    """The synthetic ensembles follow K + G1/n + 2 K/n^2 exactly; a law shifted at one width is rejected there alone."""
+    data = ensembles(theory)
+    n, deeper = data["width"], theory["layer"] > 1
+    law = xr.Dataset({"K": theory["K"] + ((theory["G1"] / n + 2 * theory["K"] / n**2) * deeper)}).transpose(
+        "width", ...
+    )
+    compared = compare_exact(law, data)
+    assert compared["z_exact"].dims == ("width", "component")
+    np.testing.assert_allclose(compared["z_exact_rms"], 1.0, atol=0.5)
+    middle = law.where(law["width"] != WIDTHS[1], law * (1 + 0.1 * deeper)).transpose("width", ...)
+    rms = compare_exact(middle, data)["z_exact_rms"].squeeze().values
+    assert rms[1] > 5
+    np.testing.assert_array_equal(rms[[0, 2]], compared["z_exact_rms"].squeeze().values[[0, 2]])
 
 
 def test_training_compares_test_samples_only() -> None:

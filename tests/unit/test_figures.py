@@ -11,12 +11,13 @@ import xarray as xr
 from matplotlib.figure import Figure
 from synthetic import WIDTHS, ensembles, theory_at_initialization, trained, training_theory
 
-from rgflow.comparison.compare import compare_initialization, compare_training
+from rgflow.comparison.compare import compare_exact, compare_initialization, compare_training
 from rgflow.comparison.exponents import depth_exponents
 from rgflow.errors import RgflowError
 from rgflow.figures.component import along_layers, tensor_symbol
+from rgflow.figures.correlation import correlation, correlation_stderr
 from rgflow.figures.final_predictions import spread_test_samples
-from rgflow.figures.gaussianity import excess_kurtosis
+from rgflow.figures.gaussianity import correlation_of_squares, excess_kurtosis
 from rgflow.figures.registry import FIGURES
 from rgflow.figures.style import new_figure, save_figure, width_colors
 from rgflow.theory.exponents import exponent_table
@@ -27,6 +28,10 @@ def _sources() -> dict[str, dict[str, object]]:
     theory = everything[["K", "G1", "Theta", "Theta1", "V"]]
     cell = {"theory": theory, "ensembles": ensembles(everything).assign(preactivation=_preactivation())}
     cell["comparison"] = compare_initialization(theory, cell["ensembles"])
+    laws = xr.concat(
+        [theory.assign(K=theory["K"] + theory["G1"] / n) for n in WIDTHS], xr.Variable("width", list(WIDTHS))
+    )
+    cell["exact"] = compare_exact(laws, cell["ensembles"])
     learning = training_theory()
     learned = trained(learning)
     phase = xr.Dataset(
@@ -209,6 +214,39 @@ def test_excess_kurtosis_of_a_normal_mixture() -> None:
     value, stderr = excess_kurtosis(scale * rng.standard_normal(scale.shape))
     assert abs(value - 1 / 3) < 4 * stderr  # 3 E s^4 / (E s^2)^2 - 3 = 3 * 2.5 / 2.25 - 3
     assert 0.005 < stderr < 0.03
+
+
+def test_correlation_of_squares_of_a_common_scale() -> None:
+    """z_i = s u_i with s^2 = 1 or 3: E[z_1^2 z_2^2] = E s^4 = 5, E z^2 = 2, so 5/4 - 1."""
+    rng = np.random.default_rng(12)
+    z = np.sqrt(rng.choice([1.0, 3.0], size=(40000, 1))) * rng.standard_normal((40000, 2))
+    value, stderr = correlation_of_squares(z)
+    assert abs(value - 0.25) < 4 * stderr
+    assert stderr < 0.03
+    repeats = [correlation_of_squares(part)[0] for part in np.split(z, 40)]
+    assert np.std(repeats) / np.sqrt(40) == pytest.approx(stderr, rel=0.4)
+
+
+def test_correlation_shows_the_ensembles(sources: dict[str, dict[str, object]], figures: dict[str, Figure]) -> None:
+    cell = sources["initialization"]
+    points = figures["correlation"].axes[0].containers[0]
+    expected = correlation(cell["ensembles"]["K"].sel(width=WIDTHS[0]))
+    np.testing.assert_allclose(np.asarray(points.lines[0].get_ydata(), dtype=float), expected.values)
+
+
+def test_errors_of_correlation_are_those_of_sampled_networks() -> None:
+    """Metrics G with covariance V/n: the error of the mean's correlation is the scatter of such correlations."""
+    rng = np.random.default_rng(13)
+    K, n, members = np.array([[1.0, 0.6], [0.6, 1.3]]), 50, 400
+    V = np.einsum("ac,bd->abcd", K, K) + np.einsum("ad,bc->abcd", K, K)
+    z = rng.standard_normal((200, members, n, 2)) @ np.linalg.cholesky(K).T
+    means = np.einsum("rmna,rmnb->rab", z, z) / (members * n)
+    scatter = (means[:, 0, 1] / np.sqrt(means[:, 0, 0] * means[:, 1, 1])).std()
+    pair, quad = ("layer", "sample_1", "sample_2"), ("layer", "sample_1", "sample_2", "sample_3", "sample_4")
+    stderr = np.full((1, 2, 2), np.sqrt(V[0, 0, 0, 0] / (n * members)))
+    ensemble = xr.Dataset({"K": (pair, K[None]), "K_stderr": (pair, stderr)}, {"layer": [2]})
+    found = correlation_stderr(correlation(ensemble["K"]), ensemble, xr.Dataset({"V": (quad, V[None])}, {"layer": [2]}))
+    assert float(found[0]) == pytest.approx(scatter, rel=0.2)
 
 
 def test_neurons_of_one_member_do_not_count_as_independent() -> None:

@@ -81,7 +81,7 @@ def solved(passed: Forward, x: Tensor, member: int, layer: int) -> tuple[Tensor,
 def test_marginal_backward_pass_is_that_of_the_weights(layer: int) -> None:
     target = make_target(6)
     passed = forward(target, MEMBERS, generator(0)).upto(layer)
-    ntk = backward(passed, generator(1))
+    ntk = backward(passed, 2, generator(1))
     for member in range(MEMBERS):
         parameters = [solved(passed, target.x, member, index) for index in range(1, layer + 1)]
         torch.testing.assert_close(ntk[member], ntk_of_gradients(parameters, target.x), rtol=1e-5, atol=1e-5)

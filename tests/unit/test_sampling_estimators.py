@@ -7,6 +7,7 @@ import itertools
 import numpy as np
 import pytest
 import torch
+from scipy.stats import kstat
 
 from rgflow.network import Network
 from rgflow.sampling.estimators import estimates, jackknife, layer_covariance, standard_errors
@@ -52,6 +53,14 @@ def test_connected_tensors_are_unbiased_covariances_in_the_slots_of_the_theory()
         assert found["B"][at] == pytest.approx(n * np.mean(products))
     np.testing.assert_allclose(found["K"], G.mean(0))
     np.testing.assert_allclose(found["Theta"], diagonal.mean(0))
+
+
+def test_six_point_correlator_is_the_unbiased_third_cumulant() -> None:
+    samples = make_samples(9)
+    found = estimates(sample_means(samples, frozenset({"V6"})), WIDTHS_BELOW, 9)["V6"]
+    for layer, a in itertools.product(range(2), range(2)):
+        expected = WIDTHS_BELOW[layer] ** 2 * kstat(samples.metric[:, layer, a, a].numpy(), 3)
+        assert found[layer, a] == pytest.approx(expected)
 
 
 def test_covariances_are_unbiased_on_average() -> None:

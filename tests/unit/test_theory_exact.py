@@ -15,6 +15,7 @@ from rgflow.theory.exact import (
     deep_linear_six_point,
     exact_deep_linear,
     exact_scale_invariant,
+    exact_theory,
 )
 from rgflow.theory.initialization import initialization_theory
 
@@ -97,6 +98,16 @@ def test_leading_order_is_the_wide_limit_and_the_deviation_halves(activation: st
         np.testing.assert_allclose(coarse, 0.0, atol=1e-3 * size, err_msg=name)
         if name not in ("K", "Theta"):
             assert np.abs(coarse).max() > 1e-6 * size, f"{name} does not know the width"
+
+
+def test_exact_theory_takes_the_law_that_there_is() -> None:
+    linear, relu = network("linear", C_b=0.0), network("relu")
+    assert exact_theory(relu, INPUTS[:1]).identical(exact_scale_invariant(relu, INPUTS[:1]))
+    assert exact_theory(linear, INPUTS).identical(exact_deep_linear(linear, INPUTS))
+    one = exact_theory(linear, INPUTS[:1])
+    fan_in = np.array(linear.widths[:-1])
+    np.testing.assert_allclose(one["V6"][:, 0], fan_in**2 * deep_linear_six_point(linear, INPUTS[:1]))
+    assert "V6" not in exact_theory(network("linear"), INPUTS[:1])
 
 
 @pytest.mark.parametrize(

@@ -119,7 +119,40 @@ def _select_samples(dataset: xr.Dataset, positions: np.ndarray) -> xr.Dataset:
     return dataset.isel(dict.fromkeys(dims, positions)).assign_coords(dict.fromkeys(dims, positions))
 
 
+def compare_exact(exact: xr.Dataset, ensembles: xr.Dataset) -> xr.Dataset:
+    """Compare tensors at initialization with laws that hold at every width, without any expansion in 1/n.
+
+    Parameters
+    ----------
+    exact : xr.Dataset
+        Tensors of :func:`rgflow.theory.exact.exact_theory` on (width, layer, sample_1, ...).
+    ensembles : xr.Dataset
+        As in :func:`compare_initialization`.
+
+    Returns
+    -------
+    xr.Dataset
+        ``exact``, ``experiment``, ``stderr``, ``z_exact`` = (e - exact)/s on (width, component), and the summary of the
+        latter.
+
+    Raises
+    ------
+    RgflowError
+        As in :func:`compare_initialization`.
+    """
+    widths = ensembles["width"].values
+    each = [_flat(exact.sel(width=n), ensembles.sel(width=[n]), INITIALIZATION) for n in widths]
+    flat = xr.concat(each, "width", data_vars="all")[["theory", "experiment", "stderr"]].rename(theory="exact")
+    flat = flat.transpose("width", "component")
+    return _add_summary(flat.assign(z_exact=(flat["experiment"] - flat["exact"]) / flat["stderr"]))
+
+
 def _compare(theory: xr.Dataset, experiment: xr.Dataset, quantities: tuple[Quantity, ...]) -> xr.Dataset:
+    return _add_summary(_add_z_scores(_add_trend(_flat(theory, experiment, quantities))))
+
+
+def _flat(theory: xr.Dataset, experiment: xr.Dataset, quantities: tuple[Quantity, ...]) -> xr.Dataset:
+    """All distinct components of all quantities that both sides have, one after the other."""
     common = [q for q in quantities if q.name in theory and q.estimate in experiment]
     if not common:
         raise RgflowError(f"theory and experiment share none of {[q.name for q in quantities]}")
@@ -128,7 +161,7 @@ def _compare(theory: xr.Dataset, experiment: xr.Dataset, quantities: tuple[Quant
     flat = xr.concat(parts, dim="component")
     if flat.sizes["component"] == 0:
         raise RgflowError("no component of the experiment fluctuates: nothing to compare")
-    return _add_summary(_add_z_scores(_add_trend(flat)))
+    return flat
 
 
 def _distinct(q: Quantity, theory: xr.Dataset, experiment: xr.Dataset, dims: tuple[str, ...]) -> xr.Dataset:

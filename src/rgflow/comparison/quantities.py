@@ -69,14 +69,15 @@ _WITHIN_FIRST, _WITHIN_SECOND, _EXCHANGE = (1, 0, 2, 3), (0, 1, 3, 2), (2, 3, 0,
 INITIALIZATION = (
     Quantity("K", "K", _PAIR, _SWAP, "G1", "K"),
     Quantity("V", "V", _QUAD, (_WITHIN_FIRST, _EXCHANGE), None, "V"),
+    Quantity("V6", "V6", ("layer", "sample_1"), (), None, "V^{(6)}"),
     Quantity("Theta", "Theta", _PAIR, _SWAP, "Theta1", r"\Theta"),
     Quantity("D", "D", _QUAD, (_WITHIN_FIRST, _WITHIN_SECOND), None, "D"),
     Quantity("F", "F", _QUAD, (_EXCHANGE,), None, "F"),
     Quantity("A", "A", _QUAD, (_WITHIN_FIRST, _EXCHANGE), None, "A"),
     Quantity("B", "B", _QUAD, ((1, 0, 3, 2), _EXCHANGE), None, "B"),
 )
-"""Tensors at initialization: V and A are symmetric in each pair and under exchange of the pairs, D_1234 in each pair,
-F_1324 = F_2413, B_1324 = B_3142 = B_2413."""
+"""Tensors at initialization (V6 of a single input): V and A are symmetric in each pair and under exchange of the pairs,
+D_1234 in each pair, F_1324 = F_2413, B_1324 = B_3142 = B_2413."""
 
 TRAINING = (
     Quantity("prediction_mean", "prediction_mean", ("step", "sample", "output"), (), None, r"\mathrm{E}\,z"),

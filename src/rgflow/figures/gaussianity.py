@@ -1,21 +1,23 @@
-"""How Gaussian neurons are: distribution of single preactivations and its excess kurtosis against width."""
+"""How Gaussian and how independent neurons are: distribution and excess kurtosis of single ones, correlation of two."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from rgflow.figures.style import THEORY, mark_panel, new_figure, styled, width_colors
+from rgflow.figures.style import THEORY, layer_axis, mark_panel, new_figure, styled, width_colors
 
 _REACH = 5.0
 
 
 @styled
 def draw(theory: xr.Dataset, ensembles: xr.Dataset) -> Figure:
-    """Draw (a) the density of z / sqrt(E z^2) at the last layer, (b) its excess kurtosis against depth
-    with 3 V / (n K^2).
+    """Draw (a) the density of z / sqrt(E z^2) at the last layer, (b) its excess kurtosis against depth with 3 V / (n K^2),
+    and (c), where two neurons are kept, the correlation of their squares with V / (n K^2).
 
     Parameters
     ----------
@@ -26,12 +28,23 @@ def draw(theory: xr.Dataset, ensembles: xr.Dataset) -> Figure:
     """
     z = ensembles["preactivation"].isel(sample_1=0).transpose("width", "layer", "member", "output_1")
     figure = new_figure(height=2.6)
-    density, kurtosis = figure.subplots(1, 2)
-    _draw_density(density, z.isel(layer=-1))
-    _draw_kurtosis(kurtosis, z, theory)
-    for axes, letter in zip((density, kurtosis), "ab", strict=True):
+    pairs = z.sizes["output_1"] > 1
+    panels = figure.subplots(1, 3 if pairs else 2)
+    _draw_density(panels[0], z.isel(layer=-1))
+    _draw_against_depth(panels[1], z, 3 * _relative_vertex(theory), excess_kurtosis)
+    panels[1].set_ylabel("excess kurtosis; line $3V/(nK^2)$")
+    if pairs:
+        _draw_against_depth(panels[2], z, _relative_vertex(theory), correlation_of_squares)
+        panels[2].set_ylabel("correlation of squares; line $V/(nK^2)$")
+    for axes, letter in zip(panels, "abc", strict=False):
         mark_panel(axes, letter)
     return figure
+
+
+def _relative_vertex(theory: xr.Dataset) -> xr.DataArray:
+    """V / K^2 of input 0 against depth."""
+    legs = {f"sample_{leg}": 0 for leg in range(1, 5)}
+    return theory["V"].isel(legs) / theory["K"].isel(sample_1=0, sample_2=0) ** 2
 
 
 def excess_kurtosis(z: np.ndarray) -> tuple[float, float]:
@@ -43,6 +56,14 @@ def excess_kurtosis(z: np.ndarray) -> tuple[float, float]:
     variance, fourth = square.mean(), (square**2).mean()
     influence = square**2 / variance**2 - 2 * fourth * square / variance**3
     return float(fourth / variance**2 - 3), float(influence.mean(axis=1).std(ddof=1) / np.sqrt(len(z)))
+
+
+def correlation_of_squares(z: np.ndarray) -> tuple[float, float]:
+    """Return E[z_1^2 z_2^2] / (E z^2)^2 - 1 of zero-mean draws (member, neuron) of two neurons, and its standard error."""
+    square = z**2
+    product, variance = square.prod(axis=1), square.mean()
+    influence = product / variance**2 - 2 * product.mean() * square.mean(axis=1) / variance**3
+    return float(product.mean() / variance**2 - 1), float(influence.std(ddof=1) / np.sqrt(len(z)))
 
 
 def _draw_density(axes: Axes, z: xr.DataArray) -> None:
@@ -60,11 +81,12 @@ def _draw_density(axes: Axes, z: xr.DataArray) -> None:
     axes.legend(loc="lower center")
 
 
-def _draw_kurtosis(axes: Axes, z: xr.DataArray, theory: xr.Dataset) -> None:
-    legs = {f"sample_{leg}": 0 for leg in range(1, 5)}
-    ratio = (theory["V"].isel(legs) / theory["K"].isel(sample_1=0, sample_2=0) ** 2).sel(layer=z["layer"])
+def _draw_against_depth(
+    axes: Axes, z: xr.DataArray, vertex: xr.DataArray, estimate: Callable[[np.ndarray], tuple[float, float]]
+) -> None:
+    """Estimates from the kept members of every width on lines ``vertex`` / n."""
     for n, color in width_colors(z["width"].values).items():
-        axes.plot(z["layer"], 3 * ratio / n, color=color)
-        value, stderr = zip(*(excess_kurtosis(z.sel(width=n, layer=layer).values) for layer in z["layer"]), strict=True)
+        axes.plot(z["layer"], vertex.sel(layer=z["layer"]) / n, color=color)
+        value, stderr = zip(*(estimate(z.sel(width=n, layer=layer).values) for layer in z["layer"]), strict=True)
         axes.errorbar(z["layer"], value, stderr, fmt="o", color=color)
-    axes.set(xlabel=r"layer $\ell$", ylabel=r"excess kurtosis; line $3V/(nK^2)$")
+    layer_axis(axes)

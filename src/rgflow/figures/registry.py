@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from matplotlib.figure import Figure
 
 from rgflow.figures import (
+    correlation,
     depth,
+    exact_law,
     exponent_table,
     exponents,
     extrapolation,
@@ -52,6 +54,8 @@ FIGURES: dict[str, FigureSpec] = {
     "depth": FigureSpec(depth.draw, ("theory", "ensembles", "comparison"), "initialization"),
     "extrapolation": FigureSpec(extrapolation.draw, ("comparison",), "initialization"),
     "gaussianity": FigureSpec(gaussianity.draw, ("theory", "ensembles"), "initialization"),
+    "correlation": FigureSpec(correlation.draw, ("theory", "ensembles"), "initialization"),
+    "exact_law": FigureSpec(exact_law.draw, ("exact",), "initialization"),
     "training_curves": FigureSpec(training_curves.draw, ("theory", "trained"), "training"),
     "prediction_paths": FigureSpec(prediction_paths.draw, ("theory", "trained"), "training"),
     "final_predictions": FigureSpec(final_predictions.draw, ("theory", "trained", "inputs"), "training"),

@@ -21,8 +21,8 @@ class Cotangents(NamedTuple):
     gram: Tensor
 
 
-def backward(passed: Forward, generator: torch.Generator) -> Tensor:
-    """NTK of the leading neurons of the last layer, summed over the parameters of all layers.
+def backward(passed: Forward, outputs: int, generator: torch.Generator) -> Tensor:
+    """NTK of the ``outputs`` leading neurons of the last layer, summed over the parameters of all layers.
 
     H_ij;ab = sum over layers of (lambda_b + lambda_W/n sigma_a . sigma_b) Delta_ia . Delta_jb.
 
@@ -30,8 +30,8 @@ def backward(passed: Forward, generator: torch.Generator) -> Tensor:
     -------
     (members, output, output, N, N).
     """
-    head = passed.heads[-1].double()
-    members, N, outputs = head.shape
+    head = passed.heads[-1][..., :outputs].double()
+    members, N, _ = head.shape
     # the cotangents of the last layer are the unit vectors of the neurons, whatever the input
     unit = torch.eye(outputs, dtype=torch.float64, device=head.device)
     cotangents = Cotangents(head, unit.expand(members, -1, -1))

@@ -67,7 +67,8 @@ def sample_initialization(
     Returns
     -------
     Dataset on ``layer`` and ``sample_1`` .. ``sample_4`` of the estimates ``K`` = E[z z] and ``Theta`` = E[H_ii] at these
-    widths, and of the connected tensors ``V``, ``D``, ``F``, ``A``, ``B``, unbiased, times n_{l-1}; each with its standard
+    widths, and of the connected tensors ``V``, ``D``, ``F``, ``A``, ``B``, unbiased, times n_{l-1}, and ``V6`` = n_{l-1}^2
+    times the connected six-point correlator of a single input, the coefficient of its 15 pairings; each with its standard
     error ``<name>_stderr`` (jackknife over groups of 1000) and, for fits over depth, the covariance between layers of its
     components of a single input, ``<name>_covariance`` (sample_1, layer, layer_2). Layer 1 is exact. Members kept one by one
     are in ``preactivation`` and, where it was drawn, ``ntk``.

@@ -19,6 +19,7 @@ Means = Mapping[str, Array]
 MOMENTS: dict[str, tuple[str, ...]] = {
     "K": ("mean_G",),
     "V": ("mean_G", "mean_GG"),
+    "V6": ("mean_G", "mean_GG", "mean_GGG"),
     "Theta": ("mean_H",),
     "D": ("mean_G", "mean_H", "mean_GH"),
     "F": ("mean_zzH",),
@@ -37,7 +38,7 @@ def estimates(means: Means, widths_below: npt.ArrayLike, members: int) -> dict[s
     widths_below
         n_{l-1} of each layer, the factor stripped off the connected correlators.
     members
-        Number of members in each mean; a covariance of means is biased by 1 - 1/members.
+        Number of members in each mean (three or more for V6); a covariance of means is biased by 1 - 1/members.
 
     Returns
     -------
@@ -48,6 +49,7 @@ def estimates(means: Means, widths_below: npt.ArrayLike, members: int) -> dict[s
     rules: dict[str, Callable[..., Array]] = {
         "K": lambda G: G,
         "V": lambda G, GG: unbiased * (GG - _product(G, G)),
+        "V6": lambda G, GG, GGG: n[..., 0, 0, 0] * unbiased[..., 0, 0, 0] * _third_cumulant(G, GG, GGG, members),
         "Theta": lambda H: H,
         "D": lambda G, H, GH: unbiased * (GH - _product(G, H)),
         "F": lambda zzH: n * _exchanged(zzH),
@@ -63,6 +65,12 @@ def estimates(means: Means, widths_below: npt.ArrayLike, members: int) -> dict[s
 
 def _product(left: Array, right: Array) -> Array:
     return np.asarray(left[..., :, :, None, None] * right[..., None, None, :, :])
+
+
+def _third_cumulant(G: Array, GG: Array, GGG: Array, members: int) -> Array:
+    """E[G_aa^3]_c of the metric, which is the coefficient of the 15 pairings of six equal inputs, times 1 - 1/members."""
+    g, gg = np.einsum("...aa->...a", G), np.einsum("...aaaa->...a", GG)
+    return np.asarray((GGG - 3 * gg * g + 2 * g**3) * members / (members - 2))
 
 
 def _exchanged(tensor: Array) -> Array:

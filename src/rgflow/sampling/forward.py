@@ -56,7 +56,7 @@ class Hidden:
 
 @dataclass(frozen=True, eq=False)
 class Forward:
-    """A forward pass: the laws of layers 1, 2, ..., the leading neurons' noise (members, N, outputs) and, if the NTK is
+    """A forward pass: the laws of layers 1, 2, ..., the leading neurons' noise (members, N, neurons) and, if the NTK is
     wanted, the hidden layers below the last one."""
 
     laws: list[Law]
@@ -74,7 +74,7 @@ def forward(target: Target, members: int, generator: torch.Generator) -> Forward
     for index in range(1, target.layers[-1] + 1):
         law = passed.laws[-1]
         noise = normal_rows((members, law.metric.shape[-1], target.width(index)), target.dtype, generator)
-        passed.heads.append(noise[..., : target.outputs])
+        passed.heads.append(noise[..., : target.neurons])
         if index in target.hidden:
             sigma, slope = _activate(target, mix(law.factor.expand(members, -1, -1), noise))
             passed.laws.append(layer_law(target, index + 1, inner(sigma, sigma) / sigma.shape[-1]))

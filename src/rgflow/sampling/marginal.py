@@ -50,7 +50,9 @@ def marginal_samples(target: Target, members: int, generator: Callable[[int], to
         preactivation=torch.stack([(law.factor @ head.double()).mT for law, head in reported], 1),
     )
     if target.backward:
-        ntk = torch.stack([backward(passed.upto(layer), generator(layer - 1)) for layer in target.layers], 1)
+        ntk = torch.stack(
+            [backward(passed.upto(layer), target.outputs, generator(layer - 1)) for layer in target.layers], 1
+        )
         samples = with_ntk(samples, ntk, target)
     return _with_forward_means(samples, passed, target) if target.forward_means else samples
 

@@ -34,6 +34,7 @@ def _cross(samples: Samples) -> Tensor:
 _MEANS: dict[str, Callable[[Samples], Tensor]] = {
     "mean_G": lambda s: s.metric.mean(0),
     "mean_GG": lambda s: _outer(s.metric, s.metric),
+    "mean_GGG": lambda s: (s.metric.diagonal(dim1=2, dim2=3) ** 3).mean(0),
     "mean_H": lambda s: _mean_ntk(s).mean(0),
     "mean_GH": lambda s: _outer(s.metric, _mean_ntk(s)),
     "mean_zzH": _cross,

@@ -40,8 +40,13 @@ class Target:
 
     @property
     def outputs(self) -> int:
-        """Neurons of each reported layer whose preactivations and NTK are kept: the leading one or two."""
+        """Neurons of each reported layer whose NTK is drawn: the leading one or two."""
         return 2 if self.tensors & PAIR_TENSORS else 1
+
+    @property
+    def neurons(self) -> int:
+        """Neurons of each reported layer whose preactivations are kept: the leading two, if all these layers have two."""
+        return min(2, *(self.network.widths[layer] for layer in self.layers))
 
     @property
     def ntk(self) -> bool:
@@ -77,7 +82,7 @@ class Target:
 
     def width(self, layer: int) -> int:
         """Neurons of a layer that have to be drawn: all, if a later layer is reported."""
-        return self.network.widths[layer] if layer in self.hidden else self.outputs
+        return self.network.widths[layer] if layer in self.hidden else self.neurons
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,7 +95,7 @@ class Samples:
         (member, layer, N, N): G_12 = C_b + C_W/n sum_j sigma_j1 sigma_j2, the covariance of a layer's preactivations
         given the layer before.
     preactivation
-        (member, layer, output, N): z_{i;a}.
+        (member, layer, neuron, N): z_{i;a}.
     ntk
         (member, layer, output, output, N, N): H_{ij;ab}; None unless drawn.
     ntk_mean

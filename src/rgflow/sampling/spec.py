@@ -12,7 +12,7 @@ from rgflow.network import Network
 if TYPE_CHECKING:
     import torch
 
-TENSORS = ("K", "V", "Theta", "D", "F", "A", "B")
+TENSORS = ("K", "V", "V6", "Theta", "D", "F", "A", "B")
 SAMPLERS = ("marginal", "weights")
 DTYPES = ("float32", "float64")
 LAWS = ("normal", "uniform", "truncated_normal", "discrete", "orthogonal")
@@ -28,7 +28,7 @@ class Ensemble:
     seed
         Selects the draws.
     tensors
-        Tensors to estimate, of K, V, Theta, D, F, A, B.
+        Tensors to estimate, of K, V, V6, Theta, D, F, A, B.
     sampler
         "marginal" never draws a weight; "weights" draws them all.
     law

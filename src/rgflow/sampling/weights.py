@@ -46,7 +46,7 @@ def weight_samples(target: Target, members: int, generator: Callable[[int], torc
     reported = [layers[layer - 1] for layer in target.layers]
     samples = Samples(
         metric=torch.stack([layer.metric.expand(members, -1, -1) for layer in reported], 1),
-        preactivation=torch.stack([layer.z[..., : target.outputs].mT.double() for layer in reported], 1),
+        preactivation=torch.stack([layer.z[..., : target.neurons].mT.double() for layer in reported], 1),
     )
     if not target.ntk:
         return samples

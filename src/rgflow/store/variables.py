@@ -110,6 +110,13 @@ def _initialization_variables() -> Iterator[Variable]:
     yield Variable(
         "V", _QUAD, "f", "four-point vertex", "E[z_i1 z_i2 z_j3 z_j4] - G_12 G_34 = V_(12)(34)/n_{l-1}, i != j"
     )
+    yield Variable(
+        "V6",
+        ("layer", "sample_1"),
+        "f",
+        "connected six-point correlator of one input",
+        "E[z_i1^2 z_j1^2 z_k1^2]_c = V6_1/n_{l-1}^2, i, j, k different",
+    )
     yield Variable("Theta", _PAIR, "f", "NTK mean", "theory: infinite-width NTK; ensemble: E[H_ii;12]")
     yield Variable(
         "Theta1", _PAIR, "f", "next-to-leading-order NTK mean", "E[H_12] = Theta + Theta1/n_{l-1} + O(1/n^2)"
@@ -128,6 +135,7 @@ def _initialization_variables() -> Iterator[Variable]:
     )
     yield Variable("mean_G", _PAIR, "f", "group mean of the metric", "mean of G_12 = C_b + C_W/n sum_j s_j1 s_j2")
     yield Variable("mean_GG", _QUAD, "f", "group mean", "mean of G_12 G_34")
+    yield Variable("mean_GGG", ("layer", "sample_1"), "f", "group mean, one input", "mean of G_11^3")
     yield Variable("mean_H", _PAIR, "f", "group mean of the NTK", "mean of H_ii;12")
     yield Variable("mean_GH", _QUAD, "f", "group mean", "mean of G_12 H_ii;34")
     yield Variable("mean_zzH", _QUAD, "f", "group mean, slots of F", "mean of z_i1 z_j2 H_ij;34")
@@ -171,6 +179,7 @@ def _comparison_variables() -> Iterator[Variable]:
     yield Variable("next_order_known", one, "b", "whether theory gives the coefficient of 1/n", "")
     yield Variable("experiment", widths, "f", "estimate", "e")
     yield Variable("stderr", widths, "f", "standard error of the estimate", "s")
+    yield Variable("exact", widths, "f", "law that holds at this very width", "x")
     yield Variable("intercept", one, "f", "extrapolation to n = infinity", "c_0 of e = c_0 + c_1/n (+ c_2/n^2)")
     yield Variable("slope", one, "f", "trend in 1/n", "c_1 of e - t = c_1/n (+ c_2/n^2)")
     for fit in ("fit", "trend"):
@@ -185,6 +194,7 @@ def _comparison_variables() -> Iterator[Variable]:
     for name, dims, equation in (
         ("z_leading", widths, "(e - t)/s"),
         ("z_next", widths, "(e - t - g/n)/s where theory gives g, else z_leading"),
+        ("z_exact", widths, "(e - x)/s"),
         ("z_intercept", one, "(c_0 - t)/s(c_0)"),
         ("z_slope", one, "(c_1 - g)/s(c_1)"),
     ):

@@ -44,6 +44,28 @@ class Hyperparameters(NamedTuple):
     lambda_W: float
 
 
+def exact_theory(network: Network, inputs: Inputs) -> xr.Dataset:
+    """All tensors that have a law at any width: deep linear networks, or one input and a scale-invariant activation.
+
+    Returns
+    -------
+    Dataset like that of ``initialization_theory`` with K, Theta, V, D, F, A, B at the given widths; for a linear network
+    without biases and one input also ``V6`` (layer, sample_1), n_{l-1}^2 times its connected six-point correlator.
+
+    Raises
+    ------
+    RgflowError
+        Neither of the two, or unusable inputs.
+    """
+    if network.activation.slopes != (1.0, 1.0):
+        return exact_scale_invariant(network, inputs)
+    tensors = exact_deep_linear(network, inputs)
+    if any(network.C_b) or tensors.sizes["sample_1"] > 1:
+        return tensors
+    six_point = np.square(network.widths[:-1]) * deep_linear_six_point(network, inputs)
+    return tensors.assign(V6=(("layer", "sample_1"), six_point[:, None]))
+
+
 def exact_deep_linear(network: Network, inputs: Inputs) -> xr.Dataset:
     """Means and connected four-point tensors of a deep linear network, exact at any widths, for any inputs and C_b.
 

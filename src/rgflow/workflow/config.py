@@ -134,7 +134,7 @@ class Ensemble(Model):
     depth: Depths | None = Field(None, description="depths of the sampled networks, if other than networks.depth")
     members: PositiveInt = Field(100_000, description="networks per cell, a multiple of block")
     block: PositiveInt = Field(50_000, description="networks per job, a multiple of 1000; does not change the result")
-    tensors: list[Literal["K", "V", "Theta", "D", "F", "A", "B"]] = Field(["K", "V", "Theta"], min_length=1)
+    tensors: list[Literal["K", "V", "V6", "Theta", "D", "F", "A", "B"]] = Field(["K", "V", "Theta"], min_length=1)
     sampler: Literal["marginal", "weights"] = "marginal"
     dtype: Literal["float32", "float64"] = "float32"
     kept: NonNegativeInt = Field(2000, description="first members whose preactivations and NTK are kept one by one")

@@ -85,6 +85,7 @@ STAGES: dict[str, Stage] = {
             f"{_STAGES}.comparison_initialization",
             "z-scores and 1/n trends at initialization",
         ),
+        Stage("comparison/exact", f"{_STAGES}.comparison_exact", "z-scores against laws that hold at every width"),
         Stage("comparison/exponents", f"{_STAGES}.comparison_exponents", "measured exponents of depth"),
         Stage("comparison/training", f"{_STAGES}.comparison_training", "z-scores and 1/n trends of training"),
     )
