@@ -15,6 +15,9 @@ if not workflow.config_settings.configfiles:
     configfile: "config.yaml"
 
 
+report: "rules/report/workflow.rst"
+
+
 include: "rules/common.smk"
 include: "rules/inputs.smk"
 include: "rules/theory.smk"
