@@ -26,6 +26,8 @@ Family = Callable[[Array], Array]  # z -> values (function, *z.shape) of all fun
 _POLE_MARGIN = 14.0  # extra nats for poles of products of high derivatives
 _HERMITE_RADIUS = 1.2  # 2 for a single pole; less for entire functions and products of four
 _RIDGE = 0.97  # above this correlation the density of an inner pair is too narrow a ridge for its grid
+_GRADE = 4.0  # nats between the resolutions of inner grids
+_FEWEST_NATS = 8.0
 _NODES_AT_ONCE = 2**16  # fits the cache
 
 
@@ -40,6 +42,10 @@ class Rule:
     def refined(self, factor: float, shift: float) -> Rule:
         """The rule for `factor` times the nats, with trapezoidal nodes shifted by `shift` steps."""
         return Rule(factor * self.nats, self.radius, shift)
+
+    def relaxed(self, nats: float) -> Rule:
+        """The rule for errors larger by a factor exp(nats)."""
+        return Rule(max(self.nats - nats, _FEWEST_NATS), self.radius, self.shift)
 
     def nodes(self, loading: float) -> tuple[Vector, Vector]:
         """Nodes and weights for f(loading * u), u standard normal: the cheaper of trapezoid and Gauss-Hermite."""
@@ -101,7 +107,7 @@ def product_means(families: Sequence[Family], K: Array, rule: Rule) -> Array:
     u, w = _outer_grid(loadings, rule)
     means = u @ loadings.T
     i, j = split.inner
-    pair = _pair_means((families[i], families[j]), means[:, [i, j]], rest[np.ix_([i, j], [i, j])], rule)
+    pair = _graded_pair_means((families[i], families[j]), means[:, [i, j]], w, rest[np.ix_([i, j], [i, j])], rule)
     outer = [families[k](means[:, k]) for k in split.outer]
     total = contract(outer, w, pair)
     return np.transpose(total, np.argsort([*split.outer, i, j]))
@@ -162,6 +168,17 @@ def _outer_grid(loadings: Array, rule: Rule) -> tuple[Array, Vector]:
         w = np.outer(w, weights).ravel()
     keep = w > w.max() * math.exp(-rule.nats - 4)
     return u[keep], w[keep]
+
+
+def _graded_pair_means(families: tuple[Family, Family], means: Array, w: Vector, S: Array, rule: Rule) -> Array:
+    """`_pair_means` with fewer nodes in rows of little weight `w`, whose errors count less."""
+    levels = np.floor(np.log(w.max() / w) / _GRADE)
+    parts = [(levels == level, rule.relaxed(_GRADE * float(level))) for level in np.unique(levels)]
+    found = [(rows, _pair_means(families, means[rows], S, relaxed)) for rows, relaxed in parts]
+    result = np.empty((len(means), *found[0][1].shape[1:]))
+    for rows, values in found:
+        result[rows] = values
+    return result
 
 
 def _pair_means(families: tuple[Family, Family], means: Array, S: Array, rule: Rule) -> Array:
