@@ -1,0 +1,116 @@
+"""Speed of the theory at initialization: infinite width against neural-tangents, and all tensors of order 1/n.
+
+    python tests/benchmarks/bench_theory.py [--quick]
+
+One thread; times are CPU seconds of one warm call, each case in a process of its own, which also gives its peak memory.
+neural-tangents runs in its own environment, .venv-peer, which is made on first use; without it the ratios are left out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+from rgflow.network import Network
+from rgflow.theory.criticality import critical
+from rgflow.theory.infinite_width import infinite_width_theory
+from rgflow.theory.initialization import initialization_theory
+
+PROJECT = Path(__file__).parents[2]
+PEER = PROJECT / ".venv-peer"
+PEER_PACKAGES = (
+    "neural-tangents==0.6.5",
+    "jax==0.4.30",
+    "jaxlib==0.4.30",
+    "numpy<2",
+    "scipy<1.13",
+    "tf2jax==0.3.6",
+)
+FEATURES, DEPTH = 784, 16
+TENSOR_DEPTH, RTOL = 32, 1e-8
+LARGEST_PEER = {"tanh": 300}  # inputs; its quadrature is far slower than closed forms
+
+
+def own_case(activation: str, count: int) -> None:
+    """Print CPU seconds of K and Theta, and the peak memory of this process in bytes."""
+    x = np.random.default_rng(0).normal(size=(count, FEATURES)).astype(np.float32)
+    network = Network(activation, (FEATURES, *[1] * DEPTH), 0.0, 1.44)
+    infinite_width_theory(network, x[:64], "float32")
+    start = time.process_time()
+    infinite_width_theory(network, x, "float32")
+    print(time.process_time() - start, 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+
+
+def measured(*command: object) -> tuple[float, float]:
+    """CPU seconds and peak bytes that a process reports."""
+    finished = subprocess.run(list(map(str, command)), check=True, capture_output=True, text=True)
+    seconds, memory = finished.stdout.split()[-2:]
+    return float(seconds), float(memory)
+
+
+def peer_python() -> Path | None:
+    """The interpreter of the environment of neural-tangents; None, and the reason printed, if it cannot be made."""
+    python = PEER / "bin" / "python"
+    if python.exists() and not subprocess.run([python, "-c", "import neural_tangents"], capture_output=True).returncode:
+        return python
+    print(f"making {PEER} for neural-tangents", flush=True)
+    subprocess.run([sys.executable, "-m", "venv", PEER], check=True)
+    pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *PEER_PACKAGES]
+    failed = subprocess.run(pip, capture_output=True, text=True)
+    if failed.returncode:
+        print(f"neural-tangents is left out: {failed.stderr.strip().splitlines()[-1]}")
+        return None
+    return python
+
+
+def infinite_width(counts: tuple[int, ...]) -> None:
+    python = peer_python()
+    print(f"\nK and Theta of N inputs x {FEATURES}, depth {DEPTH}, float32; nt: neural-tangents")
+    print("activation     N   ours [s]  ours [GiB]     nt [s]    nt [GiB]   nt/ours")
+    for activation in ("relu", "erf", "gelu", "tanh"):
+        for count in (300, *counts) if activation == "tanh" else counts:
+            seconds, memory = measured(sys.executable, __file__, "--case", activation, count)
+            row = f"{activation:10} {count:5} {seconds:10.2f} {memory / 2**30:11.2f}"
+            if python and count <= LARGEST_PEER.get(activation, count):
+                script = Path(__file__).with_name("peer_neural_tangents.py")
+                peer_seconds, peer_memory = measured(python, script, activation, count, FEATURES, DEPTH)
+                row += f" {peer_seconds:10.2f} {peer_memory / 2**30:11.2f} {peer_seconds / seconds:9.2f}"
+            print(row, flush=True)
+
+
+def all_tensors(counts: tuple[int, ...]) -> None:
+    print(f"\nK, G1, V, Theta, Theta1, D, F, A, B of N inputs at depth {TENSOR_DEPTH}, rtol {RTOL:g}")
+    print("activation     N   CPU [s]   growth   largest estimated error")
+    for activation in ("relu", "tanh", "gelu"):
+        point, before = critical(activation), None
+        for count in counts:
+            x = np.random.default_rng(0).normal(size=(count, 16))
+            network = Network(activation, (16, *[8] * TENSOR_DEPTH), point.C_b, point.C_W)
+            start = time.process_time()
+            error = float(initialization_theory(network, x, rtol=RTOL)["quadrature_error"].max())
+            seconds = time.process_time() - start
+            growth = f"{seconds / before:8.1f}" if before else " " * 8
+            print(f"{activation:10} {count:5} {seconds:9.2f} {growth}   {error:.1e}", flush=True)
+            before = seconds
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="fewer inputs")
+    parser.add_argument("--case", nargs=2, metavar=("ACTIVATION", "INPUTS"), help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.case:
+        own_case(options.case[0], int(options.case[1]))
+        return
+    infinite_width((300,) if options.quick else (1000, 3000))
+    all_tensors((2, 4) if options.quick else (2, 4, 8))
+
+
+if __name__ == "__main__":
+    main()
