@@ -7,9 +7,18 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from rgflow.figures.style import THEORY, layer_axis, mark_panel, new_figure, outer_legend, styled, width_colors
+from rgflow.figures.style import (
+    THEORY,
+    layer_axis,
+    mark_panel,
+    new_figure,
+    outer_legend,
+    styled,
+    width_colors,
+)
 
 _PAIRS = ((0, 0), (1, 1), (0, 1))
+_DECADE = 10.0  # ratio of largest to smallest value from which on the axis is logarithmic
 
 
 @styled
@@ -76,4 +85,6 @@ def _label(values: Axes, approach: Axes) -> None:
         layer_axis(axes)
         mark_panel(axes, letter)
     values.set_ylabel(r"$c = K_{01}/\sqrt{K_{00}K_{11}}$")
-    approach.set(ylabel="$1-c$", yscale="log")
+    approach.set_ylabel("$1-c$")
+    if np.divide(*approach.dataLim.intervaly[::-1]) > _DECADE:
+        approach.set_yscale("log")

@@ -20,6 +20,8 @@ from rgflow.figures.style import (
     styled,
 )
 
+_CLEAR = 0.12  # distance of tick labels as a fraction of the axis
+
 
 @styled
 def draw(comparison: xr.Dataset) -> Figure:
@@ -51,11 +53,23 @@ def _draw_panel(axes: Axes, name: str, comparison: xr.Dataset) -> None:
         point = series.isel(component=series["layer"].values == last).isel(component=0)
         _draw_component(axes, point, color, marker, tensor_symbol(name, chosen))
     axes.plot(0, 1, "D", color=THEORY, ms=4, zorder=5, clip_on=False)
-    narrowest = int(comparison["width"].min())
-    axes.set_xlim(-0.06 / narrowest, 1.08 / narrowest)
-    axes.set_xticks([0, *(1 / comparison["width"].values)], ["0", *(f"1/{n}" for n in comparison["width"].values)])
+    widths = comparison["width"].values
+    axes.set_xlim(-0.06 / widths.min(), 1.08 / widths.min())
+    shown = _apart(widths)
+    axes.set_xticks([0, *(1 / n for n in shown)], ["0", *(f"1/{n}" for n in shown)])
+    axes.set_xticks(1 / widths, minor=True)
     axes.set_xlabel("$1/n$")
     axes.legend(title=rf"layer $\ell={last}$", title_fontsize=7, loc="best")
+
+
+def _apart(widths: np.ndarray) -> list[int]:
+    """Widths, narrowest first, whose labels 1/n stay clear of each other and of 0."""
+    shown: list[int] = []
+    for n in sorted(widths.tolist()):
+        here, last = 1 / n, 1 / shown[-1] if shown else np.inf
+        if min(last - here, here) > _CLEAR / min(widths):
+            shown.append(n)
+    return shown
 
 
 def _two_inputs(comparison: xr.Dataset, name: str) -> tuple[int, ...]:

@@ -9,7 +9,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from rgflow.figures.style import THEORY, layer_axis, mark_panel, new_figure, styled, width_colors
+from rgflow.figures.style import THEORY, layer_axis, mark_panel, new_figure, outer_legend, styled, width_colors
 
 _REACH = 5.0
 
@@ -38,6 +38,7 @@ def draw(theory: xr.Dataset, ensembles: xr.Dataset) -> Figure:
         panels[2].set_ylabel("correlation of squares; line $V/(nK^2)$")
     for axes, letter in zip(panels, "abc", strict=False):
         mark_panel(axes, letter)
+    outer_legend(figure, panels[0], columns=z.sizes["width"] + 1)
     return figure
 
 
@@ -74,11 +75,9 @@ def _draw_density(axes: Axes, z: xr.DataArray) -> None:
     fine = np.linspace(-_REACH, _REACH, 200)
     axes.plot(fine, np.exp(-(fine**2) / 2) / np.sqrt(2 * np.pi), color=THEORY, lw=0.8, label="Gaussian")
     lowest = 0.5 / (values.size * (edges[1] - edges[0]))  # half a draw in one bin
-    axes.set(
-        yscale="log", ylim=(lowest, 1), xlabel=r"$z/\sqrt{\mathrm{E}\,z^2}$", ylabel="density", xlim=(-_REACH, _REACH)
-    )
+    axes.set(yscale="log", xlabel=r"$z/\sqrt{\mathrm{E}\,z^2}$", ylabel="density", xlim=(-_REACH, _REACH))
     axes.set_title(rf"layer $\ell={int(z['layer'])}$")
-    axes.legend(loc="lower center")
+    axes.set_ylim(bottom=lowest)
 
 
 def _draw_against_depth(
