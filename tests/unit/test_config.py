@@ -81,6 +81,20 @@ def test_specs_hold_exactly_what_a_stage_consumes() -> None:
     assert set(grown.ensemble_blocks) > set(study.ensemble_blocks)
 
 
+def test_exponents_are_measured_of_deep_networks_with_a_vertex() -> None:
+    networks = {"activation": "tanh", "depth": [4, 16, 40]}
+    assert Study({"study": "test", "networks": networks}).exponent_depths == [16, 40]
+    assert Study({"study": "test", "networks": networks, "ensemble": {"tensors": ["K", "Theta"]}}).exponent_depths == []
+    assert Study({"study": "test", "networks": networks, "ensemble": None}).exponent_depths == []
+
+
+@pytest.mark.parametrize(("probes", "known"), [(1, ["linear", "relu"]), (3, ["linear"])])
+def test_exact_laws_are_compared_where_there_are_any(probes: int, known: list[str]) -> None:
+    networks = {"activation": ["linear", "relu", "tanh"], "depth": 4}
+    study = Study({"study": "test", "inputs": {"probes": probes}, "networks": networks})
+    assert study.exact_cells == [f"activation~{name}/init~critical/depth~4" for name in known]
+
+
 def test_spec_follows_the_content_of_a_data_file_not_its_date(tmp_path: Path) -> None:
     file = tmp_path / "x.npz"
     raw = {"study": "test", "inputs": {"source": "npz", "path": str(file)}}
