@@ -9,6 +9,7 @@ neural-tangents runs in its own environment, .venv-peer, which is made on first 
 from __future__ import annotations
 
 import argparse
+import os
 import resource
 import subprocess
 import sys
@@ -37,7 +38,7 @@ TENSOR_DEPTH, RTOL = 32, 1e-8
 LARGEST_PEER = {"tanh": 300}  # inputs; its quadrature is far slower than closed forms
 
 
-def own_case(activation: str, count: int) -> None:
+def kernels_case(activation: str, count: int) -> None:
     """Print CPU seconds of K and Theta, and the peak memory of this process in bytes."""
     x = np.random.default_rng(0).normal(size=(count, FEATURES)).astype(np.float32)
     network = Network(activation, (FEATURES, *[1] * DEPTH), 0.0, 1.44)
@@ -47,11 +48,21 @@ def own_case(activation: str, count: int) -> None:
     print(time.process_time() - start, 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 
 
+def tensors_case(activation: str, count: int) -> None:
+    """Print CPU seconds of all tensors, and their largest estimated error."""
+    point, x = critical(activation), np.random.default_rng(0).normal(size=(count, 16))
+    network = Network(activation, (16, *[8] * TENSOR_DEPTH), point.C_b, point.C_W)
+    start = time.process_time()
+    error = float(initialization_theory(network, x, rtol=RTOL)["quadrature_error"].max())
+    print(time.process_time() - start, error)
+
+
 def measured(*command: object) -> tuple[float, float]:
-    """CPU seconds and peak bytes that a process reports."""
-    finished = subprocess.run(list(map(str, command)), check=True, capture_output=True, text=True)
-    seconds, memory = finished.stdout.split()[-2:]
-    return float(seconds), float(memory)
+    """The two numbers that a process with one thread reports last."""
+    environment = {**os.environ, **dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")}
+    finished = subprocess.run(list(map(str, command)), check=True, capture_output=True, text=True, env=environment)
+    first, second = finished.stdout.split()[-2:]
+    return float(first), float(second)
 
 
 def peer_python() -> Path | None:
@@ -75,7 +86,7 @@ def infinite_width(counts: tuple[int, ...]) -> None:
     print("activation     N   ours [s]  ours [GiB]     nt [s]    nt [GiB]   nt/ours")
     for activation in ("relu", "erf", "gelu", "tanh"):
         for count in (300, *counts) if activation == "tanh" else counts:
-            seconds, memory = measured(sys.executable, __file__, "--case", activation, count)
+            seconds, memory = measured(sys.executable, __file__, "--case", "kernels", activation, count)
             row = f"{activation:10} {count:5} {seconds:10.2f} {memory / 2**30:11.2f}"
             if python and count <= LARGEST_PEER.get(activation, count):
                 script = Path(__file__).with_name("peer_neural_tangents.py")
@@ -88,13 +99,9 @@ def all_tensors(counts: tuple[int, ...]) -> None:
     print(f"\nK, G1, V, Theta, Theta1, D, F, A, B of N inputs at depth {TENSOR_DEPTH}, rtol {RTOL:g}")
     print("activation     N   CPU [s]   growth   largest estimated error")
     for activation in ("relu", "tanh", "gelu"):
-        point, before = critical(activation), None
+        before = None
         for count in counts:
-            x = np.random.default_rng(0).normal(size=(count, 16))
-            network = Network(activation, (16, *[8] * TENSOR_DEPTH), point.C_b, point.C_W)
-            start = time.process_time()
-            error = float(initialization_theory(network, x, rtol=RTOL)["quadrature_error"].max())
-            seconds = time.process_time() - start
+            seconds, error = measured(sys.executable, __file__, "--case", "tensors", activation, count)
             growth = f"{seconds / before:8.1f}" if before else " " * 8
             print(f"{activation:10} {count:5} {seconds:9.2f} {growth}   {error:.1e}", flush=True)
             before = seconds
@@ -103,10 +110,11 @@ def all_tensors(counts: tuple[int, ...]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="fewer inputs")
-    parser.add_argument("--case", nargs=2, metavar=("ACTIVATION", "INPUTS"), help=argparse.SUPPRESS)
+    parser.add_argument("--case", nargs=3, help=argparse.SUPPRESS)  # one case, in a process of its own
     options = parser.parse_args()
     if options.case:
-        own_case(options.case[0], int(options.case[1]))
+        kind, activation, count = options.case
+        {"kernels": kernels_case, "tensors": tensors_case}[kind](activation, int(count))
         return
     infinite_width((300,) if options.quick else (1000, 3000))
     all_tensors((2, 4) if options.quick else (2, 4, 8))
