@@ -32,7 +32,7 @@ lint: $(READY) ## format, types, workflow
 	snakemake --lint
 
 unit: $(READY) ## all tests but the slow ones
-	pytest -n 2 --dist worksteal
+	pytest -n 2 --dist loadgroup
 
 slow: $(READY) ## the long statistical checks
 	pytest -m slow
