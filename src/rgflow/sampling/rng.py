@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import torch
 
 GROUP = 1000
-CACHED_NUMBERS = 2**18  # per array and chunk: few enough for the caches, enough to outweigh the cost of each call
+CACHED_NUMBERS = 2**19  # per array and chunk: few enough for the caches, enough to outweigh the cost of each call
 _WORD = 2**32
 
 
