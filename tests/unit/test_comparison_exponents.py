@@ -72,9 +72,21 @@ def test_covariance_between_layers_is_used_when_given() -> None:
     np.testing.assert_allclose(wide["depth_exponent_stderr"], 2.0 * plain["depth_exponent_stderr"], rtol=1e-9)
 
 
-def test_ratios_that_are_not_positive_have_no_exponent() -> None:
+def test_a_negative_ratio_has_the_exponent_of_its_magnitude() -> None:
     theory = theory_at_initialization(depth=12)
-    exponents = depth_exponents(theory, ensembles(theory.assign(D=-theory["D"]), precision=1e-3))
+    negative = theory.assign(D=-theory["D"])
+    plain, flipped = (
+        depth_exponents(one, ensembles(one, precision=1e-9)).sel(ratio="D/(K Theta)") for one in (theory, negative)
+    )
+    np.testing.assert_allclose(flipped["depth_exponent"], plain["depth_exponent"], rtol=1e-6)
+    np.testing.assert_allclose(flipped["depth_amplitude"], -plain["depth_amplitude"], rtol=1e-6)
+
+
+def test_a_ratio_that_changes_sign_has_no_exponent() -> None:
+    theory = theory_at_initialization(depth=12)
+    exponents = depth_exponents(
+        theory, ensembles(theory.assign(D=theory["D"] * (7.5 - theory["layer"])), precision=1e-3)
+    )
     assert bool(exponents.sel(ratio="D/(K Theta)")["depth_exponent"].isnull().all())
     assert bool(exponents.sel(ratio="V/K^2")["depth_exponent"].notnull().all())
 

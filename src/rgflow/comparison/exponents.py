@@ -80,7 +80,7 @@ def depth_exponents(theory: xr.Dataset, ensembles: xr.Dataset, first_layer: int 
     -------
     xr.Dataset
         ``depth_exponent``, ``depth_exponent_stderr``, ``depth_amplitude`` and ``depth_exponent_theory`` (ratio, width); NaN
-        where a ratio is not positive in all these layers.
+        where a ratio changes sign within these layers.
 
     Raises
     ------
@@ -123,9 +123,11 @@ def _product(dataset: xr.Dataset, names: tuple[str, ...]) -> Array:
 
 
 def _fit(depth: Array, value: Array, relative: Array) -> PowerLaw:
-    if (value <= 0.0).any():
+    """Fit to the magnitude of a ratio; none if it changes sign."""
+    if abs(np.sign(value).sum()) < len(value):
         return PowerLaw(np.nan, np.nan, np.nan)
-    return fit_power_law(depth, value, relative * _outer_like(value, relative))
+    fit = fit_power_law(depth, np.abs(value), relative * _outer_like(value, relative))
+    return fit._replace(amplitude=float(np.sign(value[0])) * fit.amplitude)
 
 
 def on_input_zero(dataset: xr.Dataset, name: str) -> Array:

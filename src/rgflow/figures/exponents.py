@@ -23,7 +23,7 @@ def draw(exponents: Mapping[str, xr.Dataset]) -> Figure:
     exponents : mapping
         Cell label to the result of :func:`rgflow.comparison.exponents.depth_exponents`.
     """
-    rows = [(label, one.sel(ratio=ratio)) for label, one in exponents.items() for ratio in one["ratio"].values]
+    rows = [(label, one.sel(ratio=ratio)) for label, one in exponents.items() for ratio in _known(one)]
     widths = rows[0][1]["width"].values
     figure = new_figure(height=0.9 + 0.24 * len(rows))
     axes, table = figure.subplots(1, 2, sharey=True, width_ratios=(1.2, 0.25 * (1 + len(widths))))
@@ -39,6 +39,13 @@ def draw(exponents: Mapping[str, xr.Dataset]) -> Figure:
     for column, (n, color) in enumerate(width_colors(widths).items(), start=1):
         _write(table, column, -0.9, f"$n={n}$", color)
     return figure
+
+
+def _known(one: xr.Dataset) -> list[str]:
+    """Ratios that keep their sign in theory, so that they have an exponent."""
+    return [
+        str(ratio) for ratio in one["ratio"].values if one["depth_exponent_theory"].sel(ratio=ratio).notnull().all()
+    ]
 
 
 def _draw_row(axes: Axes, y: int, row: xr.Dataset) -> None:
