@@ -34,7 +34,7 @@ def entropy(neurons: int, G: ArrayLike, kappa: ArrayLike) -> Array:
         V/(n G^2).
     """
     m, k = neurons, np.asarray(kappa, dtype=np.float64)
-    gaussian = m / 2 * np.log(2 * np.pi * np.e * np.asarray(G, dtype=np.float64))
+    gaussian = m / 2 * np.log(2 * math.pi * math.e * np.asarray(G, dtype=np.float64))
     return np.asarray(gaussian - m * (m + 2) * k**2 / 16 + m * (m + 2) * (m + 8) * k**3 / 48)
 
 
