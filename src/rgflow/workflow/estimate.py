@@ -15,9 +15,11 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 from rgflow.sampling.rng import GROUP
+from rgflow.store.labels import parse_path
 from rgflow.workflow.demand import Demand
 from rgflow.workflow.stage import Resources, find_stage
 from rgflow.workflow.study import Study
@@ -113,11 +115,17 @@ def _jobs(study: Study) -> Iterator[tuple[str, list[Labels]]]:
         yield f"{stage}/combine", wide
     yield "comparison/initialization", _cells(study, initialization)
     yield "comparison/training", _cells(study, training)
+    yield "comparison/exact", [_labels(cell) for cell in study.exact_cells]
+    yield "comparison/exponents", _cells(study, study.exponent_depths)
 
 
 def _cells(study: Study, depths: Sequence[int]) -> list[Labels]:
     sweep = product(study.activations, study.initializations, depths)
     return [{"activation": a, "init": i, "depth": str(d)} for a, i, d in sweep]
+
+
+def _labels(cell: str) -> Labels:
+    return {key: str(value) for key, value in parse_path(PurePath(cell))[1].items()}
 
 
 def _distinct(cells: Sequence[Labels]) -> Iterator[Labels]:
