@@ -98,10 +98,10 @@ def _criticality_variables() -> Iterator[Variable]:
     yield Variable("layer_C_W", ("layer",), "f", "weight variance", "W ~ N(0, C_W/n_{l-1})")
     yield Variable("layer_lambda_b", ("layer",), "f", "learning rate of biases", "lambda_b")
     yield Variable("layer_lambda_W", ("layer",), "f", "learning rate of weights", "lambda_W/n_{l-1}")
-    yield Variable("coefficient", law, "f", "coefficient a of the law a l^-p in depth l", "predicted, and fitted", True)
+    yield Variable("coefficient", law, "f", "coefficient a of the law a l^p in depth l", "predicted, and fitted", True)
     yield Variable("flow", ("quantity", "layer"), "f", "one critical input in depth", "recursion, at large widths")
     yield Variable("flow_predicted", ("quantity", "layer"), "f", "predicted law of the flow", "a l^-p (1 + b ln(l)/l)")
-    yield Variable("exponent", law, "f", "exponent p of the law a l^-p in depth l", "predicted, and fitted", True)
+    yield Variable("exponent", law, "f", "exponent p of the law a l^p in depth l", "predicted, and fitted", True)
 
 
 def _initialization_variables() -> Iterator[Variable]:
