@@ -47,6 +47,10 @@ def test_default_study_is_valid() -> None:
         ),
         ({"ensemble": {"members": 1500, "block": 1000}}, "members = 1500 is not a multiple of block = 1000"),
         ({"ensemble": {"members": 1500, "block": 1500}}, "block = 1500 is not a multiple of 1000"),
+        (
+            {"infinite_width": {"precision": "float16"}},
+            "infinite_width.precision = 'float16': Input should be 'float32' or",
+        ),
         ({"training": {"step_fraction": 1.5}}, "config: training.step_fraction = 1.5: Input should be less than 1"),
     ],
 )
@@ -79,6 +83,15 @@ def test_specs_hold_exactly_what_a_stage_consumes() -> None:
     assert study.spec("ensemble/combine", labels) != grown.spec("ensemble/combine", labels)
     assert study.spec("training/block", labels) != trained.spec("training/block", labels)
     assert set(grown.ensemble_blocks) > set(study.ensemble_blocks)
+
+
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+def test_precision_of_infinite_width_reaches_its_stage_and_no_other(precision: str) -> None:
+    labels = {"activation": "tanh", "init": "critical", "depth": "4"}
+    study, base = Study({"study": "test", "infinite_width": {"precision": precision}}), Study({"study": "test"})
+    assert f'"precision":"{precision}"' in study.spec("theory/infinite_width", labels)
+    for stage in ("theory/initialization", "theory/training", "theory/hyperparameters"):
+        assert study.spec(stage, labels) == base.spec(stage, labels)
 
 
 def test_exponents_are_measured_of_deep_networks_with_a_vertex() -> None:

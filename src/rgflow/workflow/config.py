@@ -166,6 +166,12 @@ class Training(Model):
         return _check_blocks(self)
 
 
+class InfiniteWidth(Model):
+    """K and Theta of all inputs at infinite width (target ``infinite_width``)."""
+
+    precision: Literal["float32", "float64"] = Field("float64", description="of the calculation and of what is stored")
+
+
 def _check_blocks(section: _Blocked) -> _Blocked:
     if section.members % section.block:
         raise ValueError(f"members = {section.members} is not a multiple of block = {section.block}")
@@ -182,6 +188,7 @@ class Config(Model):
     networks: Networks = Networks()
     ensemble: Ensemble | None = Field(Ensemble(), description="null: no networks at initialization")
     training: Training | None = Field(Training(), description="null: no trained networks")
+    infinite_width: InfiniteWidth = InfiniteWidth()
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -243,6 +250,7 @@ def _all_keys() -> set[str]:
         Networks,
         Ensemble,
         Training,
+        InfiniteWidth,
         Scales,
         LearningRates,
         ActivationChoice,

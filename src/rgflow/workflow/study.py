@@ -149,7 +149,7 @@ class Study:
         return self._activation(labels)
 
     def _spec_theory_infinite_width(self, labels: Labels) -> dict[str, Any]:
-        return {**self._activation(labels), "precision": "float64"}
+        return {**self._activation(labels), **self.config.infinite_width.model_dump()}
 
     def _spec_theory_learning_rate(self, labels: Labels) -> dict[str, Any]:
         return {**self._activation(labels), "step_fraction": self._training.step_fraction}
