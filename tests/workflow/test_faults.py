@@ -6,7 +6,7 @@ import os
 import shutil
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -166,6 +166,47 @@ def test_a_damaged_memo_is_computed_again(results: Results, undisturbed: Results
         os.truncate(chunk, 0 if damage == "emptied" else chunk.stat().st_size - 3)
     assert_recovers(results, undisturbed, "sampled")
     assert results.computed == ["sampled"]
+
+
+def flip(store: Path) -> None:
+    """Change one byte of the largest chunk, where it lies."""
+    chunk = max((p for p in store.rglob("c/**/*") if p.is_file()), key=lambda p: p.stat().st_size)
+    content = bytearray(chunk.read_bytes())
+    content[len(content) // 2] ^= 1
+    chunk.write_bytes(bytes(content))
+
+
+def exchange(store: Path) -> None:
+    """Put the store of the other block there, which is intact but not the one of the manifest."""
+    shutil.rmtree(store)
+    shutil.copytree(store.with_name("sampled_1.zarr"), store)
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (flip, "delete this store and run again"),
+        (exchange, "differs from its manifest in "),
+        (shutil.rmtree, "no such store"),
+    ],
+)
+def test_a_damaged_input_stops_the_stage_and_is_named(
+    results: Results, undisturbed: Results, damage: Callable[[Path], None], message: str
+) -> None:
+    """A block is damaged, in the memo too, which shares its files; following the advice repairs all."""
+    forget(results, "ensemble")
+    damaged = results.folder / "sampled.zarr"
+    damage(damaged)
+    assert results.run("ensemble") not in (0, None)
+    *_, line = (results.folder / "stderr.log").read_text().splitlines()
+    assert f"{damaged}: " in line
+    assert message in line
+    assert not results.manifest("ensemble").exists()
+    assert not (results.folder / "ensemble.zarr").exists()
+
+    shutil.rmtree(damaged, ignore_errors=True)
+    assert_recovers(results, undisturbed, "sampled")
+    assert_recovers(results, undisturbed, "ensemble")
 
 
 def test_clocks_of_nodes_do_not_matter(results: Results, undisturbed: Results) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from rgflow.errors import RgflowError
 from rgflow.store.digest import digest, digest_variables
@@ -12,6 +13,9 @@ from rgflow.store.manifest import manifest_of, read_manifest, store_of
 from rgflow.store.open import _hidden
 from rgflow.store.publish import open_zarr
 from rgflow.store.variables import validate
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,28 @@ def check_results(root: Path) -> Iterator[Finding]:
         yield Finding(store, _problem(store))
 
 
+def open_intact(manifest: Path) -> xr.Dataset:
+    """The dataset of a manifest, in memory, every value compared with the digests of the manifest.
+
+    Raises
+    ------
+    RgflowError
+        If the store is missing, damaged, or not the one that the manifest describes; the line says what to do.
+    """
+    store, content = store_of(manifest), read_manifest(manifest)
+    try:
+        with open_zarr(store) as stored:
+            dataset = stored.load()
+        problem = _difference(dataset, content)
+    except RgflowError:
+        raise
+    except Exception as error:
+        problem = _unreadable(store, error)
+    if problem:
+        raise RgflowError(f"{store}: {problem}; delete this store and run again, it will be made anew")
+    return dataset
+
+
 def _stores(root: Path) -> set[Path]:
     """All final names below ``root``: those with a store, a manifest, or both."""
     if root.suffix in (".zarr", ".json"):
@@ -50,14 +76,23 @@ def _problem(store: Path) -> str:
     try:
         manifest = read_manifest(manifest_of(store))
         with open_zarr(store) as dataset:
-            found = digest_variables(dataset)
             validate(dataset, str(store))
-    except RgflowError as error:
-        return str(error).removeprefix(f"{store}: ")
-    except Exception as error:  # a damaged store can fail anywhere inside the decoders
-        return f"cannot be read: {type(error).__name__}: {error}".splitlines()[0]
-    expected = manifest["variables"]
+            return _difference(dataset, manifest)
+    except Exception as error:
+        return _unreadable(store, error)
+
+
+def _difference(dataset: xr.Dataset, manifest: dict[str, Any]) -> str:
+    """In what a dataset is not the one of its manifest; empty if it is."""
+    found, expected = digest_variables(dataset), manifest["variables"]
     damaged = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
     if damaged:
         return f"differs from its manifest in {', '.join(damaged)}"
     return "" if digest(found) == manifest["digest"] else "manifest is inconsistent with itself"
+
+
+def _unreadable(store: Path, error: Exception) -> str:
+    """One line for any exception: a damaged store can fail anywhere inside the decoders."""
+    if isinstance(error, RgflowError):
+        return str(error).removeprefix(f"{store}: ")
+    return f"cannot be read: {type(error).__name__}: {error}".splitlines()[0]

@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rgflow.errors import RgflowError
+from rgflow.store.check import open_intact
 from rgflow.store.labels import parse_path
-from rgflow.store.manifest import store_of
-from rgflow.store.publish import open_zarr
 from rgflow.workflow.code import code_digest
 
 if TYPE_CHECKING:
@@ -64,7 +63,7 @@ def cell_name(stage: str, labels: Mapping[str, Any]) -> str:
 def _load(role: str, manifests: Sequence[Path]) -> Any:
     import xarray as xr
 
-    datasets = [open_zarr(store_of(path)).load() for path in manifests]
+    datasets = [open_intact(path) for path in manifests]
     labels = [parse_path(path)[1] for path in manifests]
     if role in _OVER_WIDTHS:
         return xr.concat(

@@ -6,7 +6,6 @@ import json
 import logging
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -44,7 +43,8 @@ def run_stage(stage: Stage, spec: Mapping[str, Any], inputs: Manifests, output: 
     Raises
     ------
     RgflowError
-        If an input is missing or the stage finds its input or result unusable; then nothing is published.
+        If an input is missing or not as its manifest says, or the stage finds its input or result unusable; then nothing
+        is published.
     """
     upstream = {role: [read_manifest(path)["digest"] for path in paths] for role, paths in inputs.items()}
     identity = {"stage": stage.name, "spec": spec, "code": stage.code, "upstream": upstream}
@@ -60,14 +60,11 @@ def run_stage(stage: Stage, spec: Mapping[str, Any], inputs: Manifests, output: 
 
 
 def _compute(stage: Stage, spec: Mapping[str, Any], inputs: Manifests, resources: Resources) -> xr.Dataset:
-    from rgflow.store.publish import open_zarr, without_provenance
+    from rgflow.store.check import open_intact
+    from rgflow.store.publish import without_provenance
 
-    with ExitStack() as stack:
-        datasets = {
-            role: [without_provenance(stack.enter_context(open_zarr(store_of(path)))) for path in paths]
-            for role, paths in inputs.items()
-        }
-        progress = stack.enter_context(show_progress(stage.name))
+    datasets = {role: [without_provenance(open_intact(path)) for path in paths] for role, paths in inputs.items()}
+    with show_progress(stage.name) as progress:
         return stage.load()(datasets, spec, replace(resources, progress=progress))
 
 
