@@ -1,5 +1,5 @@
 # The two commands: make run (the default study, on real data, to a report) and make test (every check).
-.PHONY: run study test lint unit slow cluster-test bench lock schema clean help
+.PHONY: run study test lint unit slow cluster-test bench docs lock schema clean help
 .DELETE_ON_ERROR:
 
 PYTHON ?= python3
@@ -42,6 +42,12 @@ cluster-test: $(READY) ## the study on a two-node SLURM that is started on this 
 
 bench: $(READY) ## ratios against the floors and peers, one run each
 	python tests/benchmarks/run.py
+
+docs: ## the documentation as a website, in site/
+	@test -x .venv-docs/bin/mkdocs || { $(PYTHON) -m venv .venv-docs && .venv-docs/bin/pip install --quiet \
+		--disable-pip-version-check -r envs/docs.txt && .venv-docs/bin/pip install --quiet --no-deps -e .; }
+	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --quiet
+	@echo "site/index.html"
 
 lock: $(READY) ## pin what is installed now
 	pip freeze --exclude-editable | sed 's/+cpu$$//' > envs/requirements.txt

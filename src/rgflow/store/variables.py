@@ -68,14 +68,6 @@ _PAIR = ("layer", "sample_1", "sample_2")
 _QUAD = ("layer", "sample_1", "sample_2", "sample_3", "sample_4")
 
 
-def _variables() -> Iterator[Variable]:
-    yield from _input_variables()
-    yield from _criticality_variables()
-    yield from _initialization_variables()
-    yield from _training_variables()
-    yield from _comparison_variables()
-
-
 def _input_variables() -> Iterator[Variable]:
     yield Variable("x", ("sample", "feature"), "f", "input", "x_{j;a}, after normalization")
     yield Variable("y", ("sample", "output"), "f", "target", "y_{i;a}")
@@ -207,7 +199,15 @@ def _comparison_variables() -> Iterator[Variable]:
         )
 
 
-REGISTRY: dict[str, Variable] = {variable.name: variable for variable in _variables()}
+GROUPS: dict[str, tuple[Variable, ...]] = {
+    "inputs": tuple(_input_variables()),
+    "hyperparameters and criticality": tuple(_criticality_variables()),
+    "initialization": tuple(_initialization_variables()),
+    "training": tuple(_training_variables()),
+    "comparison": tuple(_comparison_variables()),
+}
+
+REGISTRY: dict[str, Variable] = {variable.name: variable for group in GROUPS.values() for variable in group}
 
 
 def lookup(name: str) -> Variable:
