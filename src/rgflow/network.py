@@ -17,7 +17,8 @@ class Network:
     """A multilayer perceptron at initialization, z^(l+1) = b + W sigma(z^(l)), as an immutable, hashable value.
 
     In each layer biases are drawn from N(0, C_b) and weights from N(0, C_W / n_{l-1}). The learning-rate tensor of the
-    NTK is lambda_b for biases and lambda_W / n_{l-1} for weights.
+    NTK is lambda_b for biases and lambda_W / n_{l-1} for weights. In a residual network the layers beyond the first are
+    z^(l+1) = xi_1 (b + W sigma(z^(l))) + xi_2 z^(l).
 
     Parameters
     ----------
@@ -27,12 +28,15 @@ class Network:
         (n_0, ..., n_L): input dimension, hidden widths, output dimension.
     C_b, C_W, lambda_b, lambda_W
         One number for all layers, or one per layer 1..L. Stored as tuples of length L.
+    xi_1, xi_2
+        Strengths of the residual branch and of the skip connection; a network is plain with (1, 0), residual otherwise.
 
     Raises
     ------
     RgflowError
         Unknown activation, widths that are not at least two positive integers, a list whose length is not L,
-        C_W <= 0, a negative C_b or learning rate, or a value that is not finite.
+        C_W <= 0, xi_1 <= 0, a negative C_b or learning rate, a value that is not finite, or a residual network whose
+        widths n_1, ..., n_L differ.
     """
 
     activation: Activation
@@ -41,6 +45,8 @@ class Network:
     C_W: tuple[float, ...]
     lambda_b: tuple[float, ...]
     lambda_W: tuple[float, ...]
+    xi_1: float
+    xi_2: float
 
     def __init__(
         self,
@@ -50,6 +56,8 @@ class Network:
         C_W: float | Iterable[float],
         lambda_b: float | Iterable[float] = 0.0,
         lambda_W: float | Iterable[float] = 1.0,
+        xi_1: float = 1.0,
+        xi_2: float = 0.0,
     ) -> None:
         assign = object.__setattr__  # the way around a frozen dataclass's own guard
         assign(self, "activation", find_activation(activation))
@@ -59,6 +67,9 @@ class Network:
         for layer, weight_variance in enumerate(self.C_W, start=1):
             if weight_variance == 0.0:
                 raise RgflowError(f"C_W at layer {layer} is 0; it must be positive")
+        for name, strength in {"xi_1": xi_1, "xi_2": xi_2}.items():
+            assign(self, name, _finite(name, strength))
+        _check_residual(self)
 
     @property
     def depth(self) -> int:
@@ -68,6 +79,27 @@ class Network:
     def ratio(self, layer: int) -> float:
         """Width ratio rho_l = n_l / n_{l-1}, for layer 1..L."""
         return self.widths[layer] / self.widths[layer - 1]
+
+    @property
+    def residual(self) -> bool:
+        """Whether the layers beyond the first have a skip connection or a rescaled branch."""
+        return (self.xi_1, self.xi_2) != (1.0, 0.0)
+
+    def hyperparameters(self, layer: int) -> tuple[float, float, float, float]:
+        """(C_b, C_W, lambda_b, lambda_W) of a layer 1..L; beyond the first times xi_1^2.
+
+        xi_1 (b + W sigma) is the plain layer with these hyperparameters: xi_1 b has the variance xi_1^2 C_b, and
+        lambda_b (dz/db)^2 is xi_1^2 lambda_b. So xi_1 occurs nowhere else.
+        """
+        scale = self.xi_1**2 if layer > 1 else 1.0
+        tensors = (self.C_b, self.C_W, self.lambda_b, self.lambda_W)
+        C_b, C_W, lambda_b, lambda_W = (scale * per_layer[layer - 1] for per_layer in tensors)
+        return C_b, C_W, lambda_b, lambda_W
+
+    def require_plain(self, what: str) -> None:
+        """Raise one line that ``what`` is not known of residual networks, unless this network is plain."""
+        if self.residual:
+            raise RgflowError(f"xi_1 = {self.xi_1:g}, xi_2 = {self.xi_2:g}: {what} needs a plain network, (1, 0)")
 
 
 def _valid_widths(widths: Iterable[int]) -> tuple[int, ...]:
@@ -91,3 +123,20 @@ def _per_layer(name: str, value: float | Iterable[float], depth: int) -> tuple[f
         if not (math.isfinite(entry) and entry >= 0.0):
             raise RgflowError(f"{name} at layer {layer} is {entry}; it must be finite and not negative")
     return values
+
+
+def _finite(name: str, value: float) -> float:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        raise RgflowError(f"{name} = {value!r}; it must be a number") from None
+    if not math.isfinite(number):
+        raise RgflowError(f"{name} = {number}; it must be finite")
+    return number
+
+
+def _check_residual(network: Network) -> None:
+    if network.xi_1 <= 0.0:
+        raise RgflowError(f"xi_1 = {network.xi_1}; it must be positive")
+    if network.residual and len(set(network.widths[1:])) > 1:
+        raise RgflowError(f"widths = {network.widths}; a residual network needs n_1 = ... = n_L")

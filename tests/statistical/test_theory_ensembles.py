@@ -12,7 +12,6 @@ from weight_ensemble import extrapolated, largest_z, sampled_kernel, sampled_res
 from rgflow.network import Network
 from rgflow.theory.exact import exact_deep_linear, exact_scale_invariant
 from rgflow.theory.initialization import initialization_theory
-from rgflow.theory.residual import residual_theory
 
 INPUTS = np.array([[0.6, -0.9, 0.4], [-0.2, 0.5, 1.1]])
 CONNECTED = ("V", "D", "F", "A", "B")
@@ -89,8 +88,8 @@ def test_next_to_leading_ntk_mean(activation: str) -> None:
 )
 def test_next_to_leading_metric(activation: str, xi: tuple[float, float]) -> None:
     """E[z z] - K is G1/n: without it the sampled mean is rejected."""
-    net = residual_network(activation, 16)
-    theory = residual_theory(net, INPUTS, *xi).isel(layer=-1)
+    net = residual_network(activation, 16, xi)
+    theory = initialization_theory(net, INPUTS).isel(layer=-1)
     sampled = sampled_kernel(net, INPUTS, xi, FUNCTIONS[activation][0], members=100_000, seed=3)
     assert largest_z(sampled, theory["K"] + theory["G1"] / 16, allowance=0.003) < 5.0
     assert largest_z(sampled, theory["K"]) > 4.5
@@ -98,18 +97,18 @@ def test_next_to_leading_metric(activation: str, xi: tuple[float, float]) -> Non
 
 @pytest.mark.parametrize("activation", ["tanh", "gelu", "relu"])
 def test_residual_network(activation: str) -> None:
-    """T and V of a residual network; with T = 0 the vertex of relu and gelu would be rejected."""
+    """T3 and V of a residual network; with T3 = 0 the vertex of relu and gelu would be rejected."""
     xi = (0.8, 0.9)
-    theory = residual_theory(residual_network(activation, 1), INPUTS, *xi).isel(layer=-1)
+    theory = initialization_theory(residual_network(activation, 1, xi), INPUTS).isel(layer=-1)
     narrow, wide = (
         sampled_residual(
-            residual_network(activation, width), INPUTS, xi, FUNCTIONS[activation][0], members=20_000, seed=width
+            residual_network(activation, width, xi), INPUTS, xi, FUNCTIONS[activation][0], members=20_000, seed=width
         )
         for width in (24, 48)
     )
-    for name in ("T", "V"):
+    for name in ("T3", "V"):
         assert largest_z(extrapolated(narrow[name], wide[name]), theory[name], allowance=0.02) < 5.0, name
 
 
-def residual_network(activation: str, width: int) -> Network:
-    return Network(activation, (3, *[width] * 4), 0.1, 1.0 + 0.2 * np.arange(4))
+def residual_network(activation: str, width: int, xi: tuple[float, float]) -> Network:
+    return Network(activation, (3, *[width] * 4), 0.1, 1.0 + 0.2 * np.arange(4), 0.0, 1.0, *xi)

@@ -75,7 +75,7 @@ def _last_layer(network: Any, s: Any, d: Any, H: Any) -> tuple[Any, Any, Any, An
 def sampled_residual(
     network: Any, inputs: Any, xi: tuple[float, float], sigma: Callable[[Any], Any], members: int, seed: int
 ) -> dict[str, Estimate]:
-    """T and V (times n) at layer L of a residual network, the last layer's weights integrated out."""
+    """T3 and V (times n) at layer L of a residual network, the last layer's weights integrated out."""
     n, parts = network.widths[-1], []
     for z in _residual_hidden_layer(network, inputs, xi, sigma, members, seed):
         X = _residual_metric(network, xi, z, sigma(z))
@@ -85,12 +85,12 @@ def sampled_residual(
         )
         four = np.einsum("mab,mcd->mabcd", total, total) - np.einsum("miab,micd->mabcd", X, X, optimize=True)
         parts.append((total / n, three / (n - 1), four / (n - 1)))
-    K, T, four = (np.concatenate(part) for part in zip(*parts, strict=True))
+    K, T3, four = (np.concatenate(part) for part in zip(*parts, strict=True))
     mean = K.mean(axis=0)
     # n (E[X X] - mean mean), written so that the error of the product of means is included to first order
     linear = np.einsum("mab,cd->mabcd", K, mean) + np.einsum("ab,mcd->mabcd", mean, K)
     V = four - n * linear + n * np.einsum("ab,cd->abcd", mean, mean)
-    return {"T": _estimate(T), "V": _estimate(V)}
+    return {"T3": _estimate(T3), "V": _estimate(V)}
 
 
 def sampled_kernel(

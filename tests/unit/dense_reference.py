@@ -117,10 +117,10 @@ def _next(g: Grid, t: dict[str, Any], constants: tuple[float, ...], rho: float) 
 
 
 def dense_residual_theory(network: Any, inputs: Any, xi_1: float, xi_2: float) -> dict[str, Any]:
-    """K, G1, T, V of the last layer of a residual network."""
+    """K, G1, T3, V of the last layer of a residual network."""
     gram = inputs @ inputs.T / inputs.shape[1]
     K, N = network.C_b[0] + network.C_W[0] * gram, len(gram)
-    t = {"K": K, "G1": np.zeros((N,) * 2), "T": np.zeros((N,) * 3), "V": np.zeros((N,) * 4)}
+    t = {"K": K, "G1": np.zeros((N,) * 2), "T3": np.zeros((N,) * 3), "V": np.zeros((N,) * 4)}
     for layer in range(1, network.depth):
         grid = Grid(network.activation.name, t["K"])
         t = _next_residual(grid, t, xi_1**2 * network.C_b[layer], xi_1**2 * network.C_W[layer], xi_2)
@@ -128,7 +128,7 @@ def dense_residual_theory(network: Any, inputs: Any, xi_1: float, xi_2: float) -
 
 
 def _next_residual(g: Grid, t: dict[str, Any], b: float, c: float, x: float) -> dict[str, Any]:
-    K, T, V = t["K"], t["T"], t["V"]
+    K, T, V = t["K"], t["T3"], t["V"]
     ss, J0, q = g.mean(g.s, g.s), g.J[0], g.mean(g.s, g.s, g.u)
     qTJ = np.einsum("abi,ijk,cdjk->abcd", q, T, J0)
     mixed = (
@@ -141,7 +141,7 @@ def _next_residual(g: Grid, t: dict[str, Any], b: float, c: float, x: float) -> 
     return {
         "K": b + c * ss + x**2 * K,
         "G1": c * (S + g.third(g.s, T) / 2.0) + x**2 * t["G1"],
-        "T": x**3 * T + c * x * (np.einsum("bci,ai->abc", q, K) + np.einsum("bcij,aij->abc", J0, T)),
+        "T3": x**3 * T + c * x * (np.einsum("bci,ai->abc", q, K) + np.einsum("bcij,aij->abc", J0, T)),
         "V": c**2 * (cov + _sandwich(J0, V, J0) + qTJ + np.einsum("cdab->abcd", qTJ))
         + c * x**2 * (mixed + np.einsum("cdab->abcd", mixed))
         + x**4 * V,

@@ -48,6 +48,22 @@ def test_frozen_but_replaceable() -> None:
     assert replace(network, widths=(2, 30, 1)).widths == (2, 30, 1)
 
 
+def test_residual_networks_scale_all_hyperparameters_but_those_of_the_first_layer() -> None:
+    network = Network("relu", (2, 3, 3), 0.5, [2.0, 3.0], [0.1, 0.2], 1.0, xi_1=2.0, xi_2=0.7)
+    assert network.residual
+    assert network.hyperparameters(1) == (0.5, 2.0, 0.1, 1.0)
+    assert network.hyperparameters(2) == (2.0, 12.0, 0.8, 4.0)
+    assert replace(network, widths=(2, 5, 5)).xi_2 == 0.7
+    assert network != replace(network, xi_2=0.0)
+
+
+def test_plain_networks_may_have_any_widths() -> None:
+    plain = Network("relu", (2, 3, 1), 0.5, 2.0, xi_1=1.0, xi_2=0.0)
+    assert plain == Network("relu", (2, 3, 1), 0.5, 2.0)
+    assert not plain.residual
+    plain.require_plain("anything")
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -64,6 +80,10 @@ def test_frozen_but_replaceable() -> None:
         ({"lambda_b": -1.0}, "lambda_b"),
         ({"lambda_b": "much"}, "number"),
         ({"activation": "tahn"}, "tanh"),
+        ({"xi_1": 0.0}, "xi_1 = 0.0; it must be positive"),
+        ({"xi_2": float("nan")}, "xi_2 = nan; it must be finite"),
+        ({"xi_2": "much"}, "xi_2 = 'much'; it must be a number"),
+        ({"xi_2": 0.5}, r"widths = \(3, 4, 1\); a residual network needs n_1 = ... = n_L"),
     ],
 )
 def test_bad_values_are_one_clear_line(change: dict[str, object], message: str) -> None:

@@ -55,7 +55,7 @@ def exact_theory(network: Network, inputs: Inputs) -> xr.Dataset:
     Raises
     ------
     RgflowError
-        Neither of the two, or unusable inputs.
+        Neither of the two, a residual network, or unusable inputs.
     """
     if network.activation.slopes != (1.0, 1.0):
         return exact_scale_invariant(network, inputs)
@@ -76,7 +76,7 @@ def exact_deep_linear(network: Network, inputs: Inputs) -> xr.Dataset:
     Raises
     ------
     RgflowError
-        The activation is not linear, or the inputs are unusable.
+        The activation is not linear, the network is residual, or the inputs are unusable.
     """
     _require_linear(network)
     return _evolve(network, input_gram(network, inputs), _next_deep_linear)
@@ -92,8 +92,9 @@ def exact_scale_invariant(network: Network, inputs: Inputs) -> xr.Dataset:
     Raises
     ------
     RgflowError
-        The activation is not scale-invariant, or there is not exactly one usable input.
+        The activation is not scale-invariant, the network is residual, or there is not exactly one usable input.
     """
+    network.require_plain("an exact law at finite width")
     slopes = network.activation.slopes
     if slopes is None:
         raise RgflowError(f"{network.activation.label} is not scale-invariant; linear, relu and leaky_relu are")
@@ -125,7 +126,7 @@ def deep_linear_moment(network: Network, inputs: Inputs, order: int) -> Array:
     Raises
     ------
     RgflowError
-        Another activation, a bias, several inputs, or an order that is not even and positive.
+        Another activation, a residual network, a bias, several inputs, or an order that is not even and positive.
     """
     _require_linear(network)
     if any(network.C_b):
@@ -209,6 +210,7 @@ def _last_pairing(T: Array) -> Array:
 
 
 def _require_linear(network: Network) -> None:
+    network.require_plain("an exact law at finite width")
     if network.activation.slopes != (1.0, 1.0):
         raise RgflowError(f"activation is {network.activation.label}; these results hold for linear")
 

@@ -58,8 +58,9 @@ def midpoint_flow(network: Network, first: ArrayLike) -> Array:
     Raises
     ------
     RgflowError
-        K[0] that is not positive.
+        A residual network, or K[0] that is not positive.
     """
+    network.require_plain("the flow of nearby inputs")
     flow = np.empty((network.depth, 3))
     flow[0] = first
     if not flow[0, 0] > 0.0:
@@ -91,8 +92,9 @@ def pair_flow(network: Network, first: ArrayLike) -> Array:
     Raises
     ------
     RgflowError
-        A kernel of another shape.
+        A residual network, or a kernel of another shape.
     """
+    network.require_plain("the flow of two inputs")
     from rgflow.gaussian.expectations import Expectations  # needed by no other flow
 
     K = np.asarray(first, dtype=np.float64)

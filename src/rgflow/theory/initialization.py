@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import xarray as xr
@@ -15,22 +14,15 @@ from rgflow.network import Network
 from rgflow.theory.contraction import Array
 from rgflow.theory.fluctuations import next_A, next_B, next_D, next_F
 from rgflow.theory.kernel import first_kernel, next_kernel, next_metric_correction
-from rgflow.theory.layers import Tensors, evolve
+from rgflow.theory.layers import Recursion, Tensors, evolve
 from rgflow.theory.ntk import first_ntk, next_ntk, next_ntk_correction
+from rgflow.theory.residual import RESIDUAL_RECURSIONS, ResidualStep
 from rgflow.theory.step import Step
 from rgflow.theory.vertex import next_vertex
 
+Recursions = Mapping[str, Recursion]
 
-@dataclass(frozen=True)
-class Recursion:
-    """How one tensor goes from layer l to l+1: its function, the tensors it reads, in order, and its number of legs."""
-
-    advance: Callable[..., Array]
-    reads: tuple[str, ...]
-    legs: int
-
-
-RECURSIONS: Mapping[str, Recursion] = {
+RECURSIONS: Recursions = {
     "K": Recursion(next_kernel, (), legs=2),
     "G1": Recursion(next_metric_correction, ("G1", "V"), legs=2),
     "V": Recursion(next_vertex, ("V",), legs=4),
@@ -44,12 +36,13 @@ RECURSIONS: Mapping[str, Recursion] = {
 
 
 def initialization_theory(
-    network: Network, inputs: Inputs, tensors: Iterable[str] = tuple(RECURSIONS), rtol: float = 1e-10
+    network: Network, inputs: Inputs, tensors: Iterable[str] | None = None, rtol: float = 1e-10
 ) -> xr.Dataset:
     """Kernel, NTK and their leading finite-width tensors in every layer.
 
     At widths n, E[z z] = K + G1 / n_{l-1}, E[H] = Theta + Theta1 / n_{l-1}, and V, D, F, A, B are n_{l-1} times the
-    connected correlators, all up to O(1/n^2); only ratios of widths enter.
+    connected correlators, all up to O(1/n^2); only ratios of widths enter. Of residual networks K, G1, T3, V and Theta
+    are known; T3 is n times their three-point correlator.
 
     Parameters
     ----------
@@ -58,55 +51,61 @@ def initialization_theory(
     inputs
         (sample, feature) array of N inputs with n_0 features. Repeated or parallel inputs are fine.
     tensors
-        Names of the tensors wanted, of K, G1, V, Theta, Theta1, D, F, A, B; only what these need is evaluated.
+        Names of the tensors wanted, of K, G1, V, Theta, Theta1, D, F, A, B, or of K, G1, T3, V, Theta for a residual
+        network; only what these need is evaluated. By default all.
     rtol
         Relative accuracy asked of every Gaussian average.
 
     Returns
     -------
     Dataset on ``layer`` (1..L) and ``sample_1`` .. ``sample_4`` (0..N-1) with the slots V_(12)(34); D_1234: z_1 z_2
-    with H_34; F_1324: E[z_i;1 z_j;2 H_ij;34]; A_(12)(34); B_1324: E[H_ij;12 H_ij;34] (i and j different neurons); and
-    ``quadrature_error`` (layer): largest estimated relative error of the Gaussian averages that enter that layer.
+    with H_34; F_1324: E[z_i;1 z_j;2 H_ij;34]; A_(12)(34); B_1324: E[H_ij;12 H_ij;34]; T3_1(23): E[z_i;1 z_j;2 z_j;3] (i
+    and j different neurons); and ``quadrature_error`` (layer): largest estimated relative error of the Gaussian averages
+    that enter that layer.
 
     Raises
     ------
     RgflowError
-        Unusable inputs, an unknown tensor, an average that does not reach ``rtol``, or a tensor that is not finite.
+        Unusable inputs, an unknown tensor, a residual network with a kinked activation that is not scale-invariant, an
+        average that does not reach ``rtol``, or a tensor that is not finite.
     """
-    wanted = _known(tensors)
-    needed = _with_dependencies(wanted)
+    recursions, step = (RESIDUAL_RECURSIONS, ResidualStep) if network.residual else (RECURSIONS, Step)
+    wanted = _known(recursions, recursions if tensors is None else tensors)
+    needed = _with_dependencies(recursions, wanted)
     gram = input_gram(network, inputs)
 
     def advance(layer: int, current: Tensors) -> tuple[Tensors, float]:
         averages = Expectations(network.activation, current["K"], rtol)
-        return next_layer(Step(network, layer, averages), current), averages.error
+        return _next_layer(needed, step(network, layer, averages), current), averages.error
 
-    return evolve(network.depth, first_layer(network, gram, needed), advance)[[*wanted, "quadrature_error"]]
-
-
-def first_layer(network: Network, gram: Array, names: Iterable[str]) -> dict[str, Array]:
-    """Tensors of layer 1, where preactivations are Gaussian and the NTK does not fluctuate: all but K, Theta vanish."""
-    known = {"K": first_kernel(network, gram), "Theta": first_ntk(network, gram)}
-    return {name: known.get(name, np.zeros((len(gram),) * RECURSIONS[name].legs)) for name in names}
+    return evolve(network.depth, _first_layer(needed, network, gram), advance)[[*wanted, "quadrature_error"]]
 
 
-def next_layer(step: Step, current: Tensors) -> dict[str, Array]:
-    """The same tensors one layer further."""
-    return {
-        name: RECURSIONS[name].advance(step, *(current[read] for read in RECURSIONS[name].reads)) for name in current
-    }
-
-
-def _known(tensors: Iterable[str]) -> list[str]:
+def _known(recursions: Recursions, tensors: Iterable[str]) -> list[str]:
     wanted = list(dict.fromkeys(tensors))
-    unknown = [name for name in wanted if name not in RECURSIONS]
+    unknown = [name for name in wanted if name not in recursions]
     if unknown or not wanted:
-        raise RgflowError(f"tensors = {wanted}; allowed are {', '.join(RECURSIONS)}")
+        raise RgflowError(f"tensors = {wanted}; allowed are {', '.join(recursions)}")
     return wanted
 
 
-def _with_dependencies(names: list[str]) -> list[str]:
+def _with_dependencies(recursions: Recursions, names: list[str]) -> Recursions:
     needed = {"K", *names}
-    while missing := {read for name in needed for read in RECURSIONS[name].reads} - needed:
+    while missing := {read for name in needed for read in recursions[name].reads} - needed:
         needed |= missing
-    return [name for name in RECURSIONS if name in needed]
+    return {name: recursion for name, recursion in recursions.items() if name in needed}
+
+
+def _first_layer(recursions: Recursions, network: Network, gram: Array) -> dict[str, Array]:
+    """Tensors of layer 1, where preactivations are Gaussian and the NTK does not fluctuate: all but K, Theta vanish."""
+    known = {"K": first_kernel(network, gram), "Theta": first_ntk(network, gram)}
+    N = len(gram)
+    return {name: known.get(name, np.zeros((N,) * recursion.legs)) for name, recursion in recursions.items()}
+
+
+def _next_layer(recursions: Recursions, step: Step, current: Tensors) -> dict[str, Array]:
+    """The same tensors one layer further."""
+    return {
+        name: recursion.advance(step, *(current[read] for read in recursion.reads))
+        for name, recursion in recursions.items()
+    }

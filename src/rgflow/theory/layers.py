@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +14,15 @@ from rgflow.theory.contraction import Array
 
 Tensors = Mapping[str, Array]
 Advance = Callable[[int, Tensors], tuple[Tensors, float]]
+
+
+@dataclass(frozen=True)
+class Recursion:
+    """How one tensor goes from layer l to l+1: its function, the tensors it reads, in order, and its number of legs."""
+
+    advance: Callable[..., Array]
+    reads: tuple[str, ...]
+    legs: int
 
 
 def evolve(depth: int, first: Tensors, advance: Advance) -> xr.Dataset:

@@ -36,8 +36,9 @@ def kernel_flow(network: Network, mean_square_input: float) -> Array:
     Raises
     ------
     RgflowError
-        A negative `mean_square_input`, or a kernel that is not finite (with its layer).
+        A residual network, a negative `mean_square_input`, or a kernel that is not finite (with its layer).
     """
+    network.require_plain("the flow of a single input")
     if not mean_square_input >= 0.0:
         raise RgflowError(f"mean_square_input = {mean_square_input}; it is x.x/n_0, so it must not be negative")
     K = np.empty(network.depth)

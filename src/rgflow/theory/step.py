@@ -14,8 +14,9 @@ from rgflow.theory.contraction import Array
 class Step:
     """One step l -> l+1, its averages evaluated when first used.
 
-    Attributes C_b, C_W, lambda_b, lambda_W belong to layer l+1; rho = n_l / n_{l-1}. The averages <...>_K are over one
-    neuron of layer l with covariance K^(l); s stands for sigma and d for its first derivative.
+    Attributes C_b, C_W, lambda_b, lambda_W belong to layer l+1, in a residual network with the factor xi_1^2;
+    rho = n_l / n_{l-1}. The averages <...>_K are over one neuron of layer l with covariance K^(l); s stands for sigma and
+    d for its first derivative.
 
     Parameters
     ----------
@@ -28,8 +29,7 @@ class Step:
     """
 
     def __init__(self, network: Network, layer: int, averages: Expectations) -> None:
-        self.C_b, self.C_W = network.C_b[layer], network.C_W[layer]
-        self.lambda_b, self.lambda_W = network.lambda_b[layer], network.lambda_W[layer]
+        self.C_b, self.C_W, self.lambda_b, self.lambda_W = network.hyperparameters(layer + 1)
         self.rho = network.ratio(layer)
         self.averages = averages
 

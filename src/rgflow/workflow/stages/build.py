@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,13 +19,17 @@ if TYPE_CHECKING:
 def network_of(spec: Spec, datasets: Datasets, outputs: int) -> Network:
     """The network of a spec, with the hyperparameters of its layers from the datasets ``hyperparameters`` and ``inputs``.
 
-    Without a ``width`` (theory) all hidden widths are equal, which is all that matters.
+    Without a ``width`` (theory) all hidden widths are equal, which is all that matters. A residual network has as many
+    outputs as hidden neurons.
     """
     (inputs,), (layers,) = datasets["inputs"], datasets["hyperparameters"]
     sigma = activation(spec["activation"]["name"], **spec["activation"]["parameters"])
+    names = ("C_b", "C_W", "lambda_b", "lambda_W")
+    parameters: dict[str, Any] = {name: layers[f"layer_{name}"].values for name in names}
+    strengths = {name: float(layers[name]) for name in ("xi_1", "xi_2") if name in layers}
     hidden = (spec.get("width", 1),) * (layers.sizes["layer"] - 1)
-    widths = (inputs.sizes["feature"], *hidden, outputs)
-    return Network(sigma, widths, *(layers[f"layer_{name}"].values for name in ("C_b", "C_W", "lambda_b", "lambda_W")))
+    widths = (inputs.sizes["feature"], *hidden, hidden[-1] if strengths else outputs)
+    return Network(sigma, widths, **parameters, **strengths)
 
 
 def probes_of(inputs: xr.Dataset) -> np.ndarray:
