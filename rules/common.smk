@@ -7,6 +7,7 @@ import sys
 from functools import partial
 from shlex import quote
 
+from snakemake.io import report as report_flag
 from snakemake.settings.types import DeploymentMethod
 
 from rgflow.workflow.demand import Demand
@@ -33,3 +34,29 @@ wildcard_constraints:
     depth=r"\d+",
     width=r"\d+",
     block=r"\d{4}",
+
+
+def pictures(path, chapter, names, category, labels={}, **details):
+    """Outputs of a job that draws some figures of a chapter: every .png, for the report, and every .pdf."""
+    files = [
+        path.replace("{chapter}", chapter).replace("{name}", name) for name in names
+    ]
+    in_report = [
+        report_flag(
+            f"{file}.png",
+            caption=f"report/{name}.rst",
+            category=category,
+            labels={"figure": name, **labels},
+            **details,
+        )
+        for file, name in zip(files, names)
+    ]
+    return in_report + [f"{file}.pdf" for file in files]
+
+
+def picture_files(path, chapter):
+    """The same files for the command line, as a function of wildcards: {name} is left for the name of each figure."""
+    return lambda wildcards: [
+        path.format(chapter=chapter, name="{name}", **wildcards) + suffix
+        for suffix in (".png", ".pdf")
+    ]

@@ -73,11 +73,14 @@ def _add_looking(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
 
 
 def _add_drawing(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    figure = verbs.add_parser("figure", help="draw one figure from stored results")
-    figure.add_argument("name")
+    figure = verbs.add_parser("figure", help="draw figures from stored results")
+    figure.add_argument("names", nargs="+", metavar="NAME")
     figure.add_argument("--input", action="append", nargs="+", default=[], metavar=("ROLE", "MANIFEST"))
     figure.add_argument(
-        "--output", type=_local, nargs="+", required=True, help="picture files, by suffix: .svg .png .pdf"
+        "--output",
+        nargs="+",
+        required=True,
+        help="picture files, by suffix: .svg .png .pdf; {name} in them stands for the figure's name",
     )
     figure.set_defaults(run=_figure)
     report = verbs.add_parser("report", help="write the report of a finished study as one HTML page")
@@ -126,9 +129,10 @@ def _stage(options: argparse.Namespace) -> None:
 
 
 def _figure(options: argparse.Namespace) -> None:
-    from rgflow.workflow.draw import draw_figure
+    from rgflow.workflow.draw import draw_figures
 
-    draw_figure(options.name, _inputs(options.input), options.output)
+    outputs = [str(_local(output)) for output in options.output]
+    draw_figures(options.names, _inputs(options.input), outputs)
 
 
 def _report(options: argparse.Namespace) -> None:

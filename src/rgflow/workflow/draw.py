@@ -1,4 +1,4 @@
-"""Drawing one figure from stored results: the input and output around the pure ``draw`` functions of ``rgflow.figures``."""
+"""Drawing figures from stored results: the input and output around the pure ``draw`` functions of ``rgflow.figures``."""
 
 from __future__ import annotations
 
@@ -18,33 +18,54 @@ _OVER_WIDTHS = ("ensembles", "trained")
 _OVER_CELLS = ("comparisons", "exponents", "phases")
 
 
-def draw_figure(name: str, inputs: Mapping[str, Sequence[Path]], outputs: Sequence[Path]) -> None:
-    """Draw the figure ``name`` from the manifests of ``inputs`` and write it once per suffix of ``outputs``.
+def draw_figures(names: Sequence[str], inputs: Mapping[str, Sequence[Path]], outputs: Sequence[str]) -> None:
+    """Draw figures that share their inputs, and write each once per entry of ``outputs``.
+
+    Parameters
+    ----------
+    names
+        Names of the figures.
+    inputs
+        Manifests of the datasets they are drawn from, by role.
+    outputs
+        Picture files, by suffix; ``{name}`` stands for the name of the figure.
 
     Raises
     ------
     RgflowError
-        If there is no such figure, or a dataset it is drawn from is not given.
+        If there is no such figure, a dataset it is drawn from is not given, or several figures have one file.
     """
     from rgflow.figures.registry import FIGURES
     from rgflow.figures.style import save_figure
 
+    needed = {role for name in names for role in _roles(name, inputs)}
+    if len(names) > 1 and (single := [output for output in outputs if "{name}" not in output]):
+        raise RgflowError(f"--output {single[0]}: several figures need {{name}} in it")
+    datasets = {role: _load(role, inputs[role]) for role in needed}
+    for name in names:
+        figure = FIGURES[name].draw(**{role: datasets[role] for role in FIGURES[name].inputs})
+        for output in outputs:
+            file = Path(output.replace("{name}", name))
+            file.parent.mkdir(parents=True, exist_ok=True)
+            save_figure(figure, file)
+
+
+def _roles(name: str, inputs: Mapping[str, Sequence[Path]]) -> tuple[str, ...]:
+    """Roles of the datasets that a figure is drawn from, all of them given."""
+    from rgflow.figures.registry import FIGURES
+
     if name not in FIGURES:
         raise RgflowError(f"no figure {name!r}; the figures are {', '.join(FIGURES)}")
-    missing = [role for role in FIGURES[name].inputs if role not in inputs]
+    roles = FIGURES[name].inputs
+    missing = [role for role in roles if role not in inputs]
     if missing:
-        raise RgflowError(
-            f"figure {name!r} needs --input {missing[0]} MANIFEST ...; it is drawn from {FIGURES[name].inputs}"
-        )
-    figure = FIGURES[name].draw(**{role: _load(role, inputs[role]) for role in FIGURES[name].inputs})
-    for output in outputs:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        save_figure(figure, output)
+        raise RgflowError(f"figure {name!r} needs --input {missing[0]} MANIFEST ...; it is drawn from {roles}")
+    return roles
 
 
-def figure_code(name: str) -> str:
-    """Digest of the code behind a figure."""
-    return code_digest(f"rgflow.figures.{name}")
+def figure_code(*names: str) -> str:
+    """Digests of the code behind figures."""
+    return " ".join(code_digest(f"rgflow.figures.{name}") for name in names)
 
 
 def cell_title(labels: Mapping[str, Any]) -> str:
