@@ -26,7 +26,7 @@ def draw(exponents: Mapping[str, xr.Dataset]) -> Figure:
     rows = [(label, one.sel(ratio=ratio)) for label, one in exponents.items() for ratio in _known(one)]
     widths = rows[0][1]["width"].values
     figure = new_figure(height=0.9 + 0.24 * len(rows))
-    axes, table = figure.subplots(1, 2, sharey=True, width_ratios=(1.2, 0.25 * (1 + len(widths))))
+    axes, table = figure.subplots(1, 2, sharey=True, width_ratios=(1.2, 0.32 * (1 + len(widths))))
     axes.axvline(1, color="0.6", ls=":", lw=0.8)
     for y, (_, row) in enumerate(rows):
         _draw_row(axes, y, row)
