@@ -161,7 +161,7 @@ def test_progress_counts_to_the_end() -> None:
         ({"dtype": "float16"}, "dtype: 'float16'; allowed: float32, float64"),
         ({"device": "gpu"}, "device = 'gpu'; allowed: auto, cpu, cuda"),
         ({"sampler": "exact"}, "sampler: 'exact'; allowed: marginal, weights"),
-        ({"tensors": ("K", "X")}, "tensors: 'X'; allowed: K, V"),
+        ({"tensors": ("K", "X")}, "tensors: 'X'; allowed: K, T3, V"),
         ({"tensors": ()}, "tensors is empty"),
         ({"seed": -1}, "seed = -1"),
         ({"layers": (0, 1)}, r"layers = \[0, 1\]; they must increase within 1..3"),

@@ -35,10 +35,15 @@ def backward(passed: Forward, outputs: int, generator: torch.Generator) -> Tenso
     # the cotangents of the last layer are the unit vectors of the neurons, whatever the input
     unit = torch.eye(outputs, dtype=torch.float64, device=head.device)
     cotangents = Cotangents(head, unit.expand(members, -1, -1))
+    delta_above = unit[:, None]
     ntk = start_ntk(passed.laws[-1].rate, outputs)
     for here, law, above in zip(passed.hidden[::-1], passed.laws[-2::-1], passed.laws[:0:-1], strict=True):
         v = _pull_back(here.sigma, above, cotangents, generator).view(members, outputs, -1, here.sigma.shape[-1])
-        delta = (v * here.slope[:, None]).flatten(1, 2)
+        delta = v * here.slope[:, None]
+        if passed.xi_2:
+            delta[..., : delta_above.shape[-1]] += passed.xi_2 * delta_above
+            delta_above = delta
+        delta = delta.flatten(1, 2)
         cotangents = Cotangents(inner(here.noise, delta), inner(delta, delta))
         ntk = ntk + law.rate[:, None, :, None, :] * cotangents.gram.view(members, outputs, N, outputs, N)
     return ntk.transpose(2, 3).expand(members, -1, -1, -1, -1)

@@ -68,10 +68,11 @@ def sample_initialization(
     -------
     Dataset on ``layer`` and ``sample_1`` .. ``sample_4`` of the estimates ``K`` = E[z z] and ``Theta`` = E[H_ii] at these
     widths, and of the connected tensors ``V``, ``D``, ``F``, ``A``, ``B``, unbiased, times n_{l-1}, and ``V6`` = n_{l-1}^2
-    times the connected six-point correlator of a single input, the coefficient of its 15 pairings; each with its standard
+    times the connected six-point correlator of a single input, the coefficient of its 15 pairings, and ``T3`` = n times the
+    three-point correlator E[z_i;1 z_j;2 z_j;3] of different neurons of a residual network; each with its standard
     error ``<name>_stderr`` (jackknife over groups of 1000) and, for fits over depth, the covariance between layers of its
     components of a single input, ``<name>_covariance`` (sample_1, layer, layer_2). Layer 1 is exact. Members kept one by one
-    are in ``preactivation`` and, where it was drawn, ``ntk``.
+    are in ``preactivation`` and, where it was drawn of the same neurons, ``ntk``.
 
     Raises
     ------
@@ -168,8 +169,11 @@ def _draw_group(
 
 
 def _members(samples: Samples) -> dict[str, Array]:
-    drawn = {"preactivation": samples.preactivation, "ntk": samples.ntk}
-    return {name: values.cpu().numpy() for name, values in drawn.items() if values is not None}
+    """Preactivations, and the NTK if it was drawn of the same neurons."""
+    drawn = {"preactivation": samples.preactivation}
+    if samples.ntk is not None and samples.ntk.shape[2] == samples.preactivation.shape[2]:
+        drawn["ntk"] = samples.ntk
+    return {name: values.cpu().numpy() for name, values in drawn.items()}
 
 
 def _require_finite(means: dict[str, Array], layers: tuple[int, ...]) -> None:
@@ -202,6 +206,7 @@ def _identity(target: Target, ensemble: Ensemble, device: torch.device) -> dict[
         "activation": network.activation.label,
         "widths": network.widths,
         **{name: getattr(network, name) for name in ("C_b", "C_W", "lambda_b", "lambda_W")},
+        **({"xi_1": network.xi_1, "xi_2": network.xi_2} if network.residual else {}),
     }
     return {
         "network": json.dumps(described, sort_keys=True),

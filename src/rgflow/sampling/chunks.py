@@ -70,7 +70,8 @@ def chunk_bytes(target: Target, ensemble: Ensemble, members: int) -> int:
 def chunk_sampler(target: Target, ensemble: Ensemble) -> Callable[[int, int], Samples]:
     """The function that draws (chunk, members)."""
     network = target.network
-    law = (network.activation.label, network.widths, network.C_b, network.C_W, len(target.x))
+    skip = (network.xi_1, network.xi_2) if network.residual else ()
+    law = (network.activation.label, network.widths, network.C_b, network.C_W, len(target.x), *skip)
     streams = Streams(repr((ensemble.seed, ensemble.sampler, ensemble.law, *law)), network.depth, target.x.device)
 
     def draw(chunk: int, members: int) -> Samples:

@@ -2,7 +2,8 @@
 
 Statistics of an ensemble are the means, over the members of each group, of the products listed in :data:`MOMENTS`. They are
 small, and ensembles merge by joining their groups. Where it is exact, a product is already averaged over what the layers
-below leave open: preactivations enter by their covariance G given the layer below.
+below leave open: preactivations enter by their covariance G given the layer below. In a residual network G is their second
+moment, averaged over neurons, which have different means; what a neuron and itself add to products is taken off again.
 """
 
 from __future__ import annotations
@@ -27,6 +28,14 @@ MOMENTS: dict[str, tuple[str, ...]] = {
     "B": ("mean_H12H12",),
 }
 
+# and in a residual network
+RESIDUAL_MOMENTS: dict[str, tuple[str, ...]] = {
+    "K": ("mean_G",),
+    "T3": ("mean_z", "mean_G", "mean_zG", "mean_zG_same"),
+    "V": ("mean_G", "mean_GG", "mean_GG_same"),
+    "Theta": ("mean_H",),
+}
+
 
 def estimates(means: Means, widths_below: npt.ArrayLike, members: int) -> dict[str, Array]:
     """Unbiased estimates of the tensors from the means over ``members`` members.
@@ -48,7 +57,10 @@ def estimates(means: Means, widths_below: npt.ArrayLike, members: int) -> dict[s
     unbiased = n * members / (members - 1)
     rules: dict[str, Callable[..., Array]] = {
         "K": lambda G: G,
-        "V": lambda G, GG: unbiased * (GG - _product(G, G)),
+        "T3": lambda z, G, zG, same: (
+            unbiased[..., 0] * (zG - z[..., None, None] * G[..., None, :, :]) - n[..., 0] * same
+        ),
+        "V": lambda G, GG, same=0.0: unbiased * (GG - _product(G, G)) - n * same,
         "V6": lambda G, GG, GGG: n[..., 0, 0, 0] * unbiased[..., 0, 0, 0] * _third_cumulant(G, GG, GGG, members),
         "Theta": lambda H: H,
         "D": lambda G, H, GH: unbiased * (GH - _product(G, H)),
@@ -58,7 +70,7 @@ def estimates(means: Means, widths_below: npt.ArrayLike, members: int) -> dict[s
     }
     return {
         tensor: rules[tensor](*(means[name] for name in names))
-        for tensor, names in MOMENTS.items()
+        for tensor, names in (*MOMENTS.items(), *RESIDUAL_MOMENTS.items())  # the latter ask for more, so they go last
         if all(name in means for name in names)
     }
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import accumulate
 
 import torch
 from torch import Tensor
 
 from rgflow.sampling.algebra import covariance_factor, generalized_inverse, inner, mix, normal_rows, tolerance
 from rgflow.sampling.samples import Target
+from rgflow.sampling.skip import SkipMoments, first_moments, next_moments
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,7 +24,7 @@ class Law:
     rate
         (members, N, N): lambda_b + lambda_W/n_{l-1} sigma . sigma, what the layer's own parameters give to its NTK.
     metric
-        (members, N, N): C_b + C_W/n_{l-1} sigma . sigma, the covariance of its preactivations.
+        (members, N, N): C_b + C_W/n_{l-1} sigma . sigma, the covariance of its preactivations (of its branch, with a skip).
     factor, whitening
         L and L^- of the metric, (members, N, N).
     """
@@ -57,35 +59,49 @@ class Hidden:
 @dataclass(frozen=True, eq=False)
 class Forward:
     """A forward pass: the laws of layers 1, 2, ..., the leading neurons' noise (members, N, neurons) and, if the NTK is
-    wanted, the hidden layers below the last one."""
+    wanted, the hidden layers below the last one; of a residual network xi_2 and the moments of the layers."""
 
     laws: list[Law]
     heads: list[Tensor]
     hidden: list[Hidden]
+    xi_2: float
+    skips: list[SkipMoments]
 
     def upto(self, layer: int) -> Forward:
         """The same pass ending at ``layer``."""
-        return Forward(self.laws[:layer], self.heads[:layer], self.hidden[: layer - 1])
+        return replace(self, laws=self.laws[:layer], heads=self.heads[:layer], hidden=self.hidden[: layer - 1])
+
+    def preactivations(self) -> list[Tensor]:
+        """z = L u of the leading neurons, plus xi_2 times that of the layer below: (members, N, neurons) of each layer."""
+        branches = [law.factor @ head.double() for law, head in zip(self.laws, self.heads, strict=True)]
+        if not self.xi_2:
+            return branches
+        return list(accumulate(branches, lambda below, branch: branch + self.xi_2 * below))
 
 
 def forward(target: Target, members: int, generator: torch.Generator) -> Forward:
     """Draw the layers 1, 2, ... up to the last reported one."""
-    passed = Forward([layer_law(target, 1, target.first_moment)], [], [])
+    network, z = target.network, None
+    passed = Forward([layer_law(target, 1, target.first_moment)], [], [], network.xi_2, [first_moments(target)])
     for index in range(1, target.layers[-1] + 1):
         law = passed.laws[-1]
         noise = normal_rows((members, law.metric.shape[-1], target.width(index)), target.dtype, generator)
         passed.heads.append(noise[..., : target.neurons])
         if index in target.hidden:
-            sigma, slope = _activate(target, mix(law.factor.expand(members, -1, -1), noise))
+            skipped = network.xi_2 * z if network.xi_2 and z is not None else None
+            z = mix(law.factor.expand(members, -1, -1), noise, add_to=skipped)
+            sigma, slope = _activate(target, z)
             passed.laws.append(layer_law(target, index + 1, inner(sigma, sigma) / sigma.shape[-1]))
             if slope is not None:
                 passed.hidden.append(Hidden(noise, slope, sigma))
+            if network.residual:
+                passed.skips.append(next_moments(target, z))
     return passed
 
 
 def layer_law(target: Target, index: int, moment: Tensor) -> Law:
     """The law of a layer, given the moment sigma . sigma / n of the one below (x . x / n_0 for the first)."""
-    C_b, C_W, lambda_b, lambda_W = target.hyperparameters(index)
+    C_b, C_W, lambda_b, lambda_W = target.network.hyperparameters(index)
     metric = C_b + C_W * moment
     factor = covariance_factor(metric, tolerance(target.dtype))
     variance = C_W / target.network.widths[index - 1]

@@ -8,6 +8,8 @@ Conditioning it on the z already drawn (Matheron's rule) gives, with the whitene
 
     v = E + C_W/n_l w^T (u Delta - w E - L^- e).
 
+A skip connection xi_2 z adds xi_2 times the layer below to z and xi_2 times the layer above to the cotangent.
+
 L^- is the inverse on the inputs that span the others and zero elsewhere, so that repeated inputs, widths below the
 number of inputs and dead layers are exact too. This costs O(n N) normals per layer instead of O(n^2).
 """
@@ -23,6 +25,7 @@ from rgflow.sampling.backward import backward
 from rgflow.sampling.forward import Forward, forward
 from rgflow.sampling.forward_ntk import cross_mean, ntk_forms, ntk_mean
 from rgflow.sampling.samples import Samples, Target, with_ntk
+from rgflow.sampling.skip import with_skip
 
 FORWARD = 0  # the stream of the forward pass; the backward pass from layer l has stream l - 1
 
@@ -44,11 +47,14 @@ def marginal_samples(target: Target, members: int, generator: Callable[[int], to
         Generator of each stream 0..L-1.
     """
     passed = forward(target, members, generator(FORWARD))
-    reported = [(passed.laws[layer - 1], passed.heads[layer - 1]) for layer in target.layers]
+    reported = [layer - 1 for layer in target.layers]
+    z = passed.preactivations()
     samples = Samples(
-        metric=torch.stack([law.metric.expand(members, -1, -1) for law, _ in reported], 1),
-        preactivation=torch.stack([(law.factor @ head.double()).mT for law, head in reported], 1),
+        metric=torch.stack([passed.laws[at].metric.expand(members, -1, -1) for at in reported], 1),
+        preactivation=torch.stack([z[at].mT for at in reported], 1),
     )
+    if target.network.residual:
+        samples = with_skip(samples, [passed.skips[at] for at in reported])
     if target.backward:
         ntk = torch.stack(
             [backward(passed.upto(layer), target.outputs, generator(layer - 1)) for layer in target.layers], 1

@@ -41,6 +41,8 @@ class Target:
     @property
     def outputs(self) -> int:
         """Neurons of each reported layer whose NTK is drawn: the leading one or two."""
+        if self.network.residual:
+            return self.neurons
         return 2 if self.tensors & PAIR_TENSORS else 1
 
     @property
@@ -55,13 +57,18 @@ class Target:
 
     @property
     def forward_means(self) -> bool:
-        """Whether the marginal sampler averages the NTK over all backward passes."""
-        return self.ntk and len(self.x) <= _MOST_INPUTS
+        """Whether the marginal sampler averages the NTK over all backward passes (of plain networks: a closed form)."""
+        return self.ntk and len(self.x) <= _MOST_INPUTS and not self.network.residual
 
     @property
     def backward(self) -> bool:
         """Whether the marginal sampler draws backward passes."""
         return bool(self.tensors & {"A", "B"}) or (self.ntk and not self.forward_means)
+
+    @property
+    def pairs_of_neurons(self) -> bool:
+        """Whether averages over pairs of neurons are wanted that differ in their means, those of a residual network."""
+        return self.network.residual and bool(self.tensors & {"T3", "V"})
 
     @property
     def first_moment(self) -> Tensor:
@@ -73,16 +80,27 @@ class Target:
         """Hidden layers below the last reported one."""
         return range(1, self.layers[-1])
 
-    def hyperparameters(self, layer: int) -> tuple[float, float, float, float]:
-        """(C_b, C_W, lambda_b, lambda_W) of a layer 1..L."""
-        network = self.network
-        tensors = (network.C_b, network.C_W, network.lambda_b, network.lambda_W)
-        C_b, C_W, lambda_b, lambda_W = (per_layer[layer - 1] for per_layer in tensors)
-        return C_b, C_W, lambda_b, lambda_W
-
     def width(self, layer: int) -> int:
         """Neurons of a layer that have to be drawn: all, if a later layer is reported."""
         return self.network.widths[layer] if layer in self.hidden else self.neurons
+
+
+@dataclass(frozen=True, eq=False)
+class Skip:
+    """Moments that a residual network has besides, see :mod:`rgflow.sampling.skip`.
+
+    Attributes
+    ----------
+    mean
+        (member, layer, N): mean of z_a given the layer below, averaged over neurons.
+    same_zG, same_GG
+        (layer, N, N, N) and (layer, N, N, N, N), means over the members: what a neuron and itself would add to the
+        averages over pairs of neurons; None unless wanted.
+    """
+
+    mean: Tensor
+    same_zG: Tensor | None
+    same_GG: Tensor | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,8 +110,8 @@ class Samples:
     Attributes
     ----------
     metric
-        (member, layer, N, N): G_12 = C_b + C_W/n sum_j sigma_j1 sigma_j2, the covariance of a layer's preactivations
-        given the layer before.
+        (member, layer, N, N): G_12 = C_b + C_W/n sum_j sigma_j1 sigma_j2, the second moment of a layer's preactivations
+        given the layer before; in a residual network averaged over neurons.
     preactivation
         (member, layer, neuron, N): z_{i;a}.
     ntk
@@ -103,6 +121,8 @@ class Samples:
     cross
         (layer, N, N, N, N), slots a c b d: mean over the members of z_ia z_jb H_ij;cd, i and j different neurons, or of
         its average over more; None unless wanted.
+    skip
+        Moments of a residual network.
     """
 
     metric: Tensor
@@ -110,6 +130,7 @@ class Samples:
     ntk: Tensor | None = None
     ntk_mean: Tensor | None = None
     cross: Tensor | None = None
+    skip: Skip | None = None
 
 
 def with_ntk(samples: Samples, ntk: Tensor, target: Target) -> Samples:

@@ -12,10 +12,11 @@ from rgflow.network import Network
 if TYPE_CHECKING:
     import torch
 
-TENSORS = ("K", "V", "V6", "Theta", "D", "F", "A", "B")
+TENSORS = ("K", "T3", "V", "V6", "Theta", "D", "F", "A", "B")
 SAMPLERS = ("marginal", "weights")
 DTYPES = ("float32", "float64")
 LAWS = ("normal", "uniform", "truncated_normal", "discrete", "orthogonal")
+_RESIDUAL = ("K", "T3", "V", "Theta")  # what is known of residual networks
 _ROW_INDEPENDENT = ("K", "Theta")  # what does not use that different neurons' weights are independent
 
 
@@ -28,7 +29,7 @@ class Ensemble:
     seed
         Selects the draws.
     tensors
-        Tensors to estimate, of K, V, V6, Theta, D, F, A, B.
+        Tensors to estimate, of K, V, V6, Theta, D, F, A, B, or of K, T3, V, Theta for a residual network.
     sampler
         "marginal" never draws a weight; "weights" draws them all.
     law
@@ -83,16 +84,25 @@ class Ensemble:
         Raises
         ------
         RgflowError
-            Unless they increase within 1..L, or if a tensor needs two neurons where a reported layer has one.
+            Unless they increase within 1..L, or if a tensor needs two neurons where a reported layer has one, or is not
+            known of this kind of network.
         """
+        self._check_kind(network)
         layers = tuple(range(1, network.depth + 1)) if self.layers is None else self.layers
         if not layers or list(layers) != sorted(set(layers) & set(range(1, network.depth + 1))):
             raise RgflowError(f"layers = {list(layers)}; they must increase within 1..{network.depth}")
-        two = [tensor for tensor in self.tensors if tensor in ("F", "A", "B")]
+        pairs = ("T3", "V") if network.residual else ("F", "A", "B")
+        two = [tensor for tensor in self.tensors if tensor in pairs]
         narrow = [layer for layer in layers if network.widths[layer] < 2]
         if two and narrow:
             raise RgflowError(f"tensors: {two[0]!r} needs 2 neurons; layer {narrow[0]} has {network.widths[narrow[0]]}")
         return layers
+
+    def _check_kind(self, network: Network) -> None:
+        if network.residual and (other := [name for name in self.tensors if name not in _RESIDUAL]):
+            raise RgflowError(f"tensors: {other[0]!r} of a residual network; allowed: {', '.join(_RESIDUAL)}")
+        if not network.residual and "T3" in self.tensors:
+            raise RgflowError("tensors: 'T3' vanishes in a plain network; it needs a residual one, xi_2 != 0")
 
     def torch_dtype(self) -> torch.dtype:
         """The dtype as torch's."""

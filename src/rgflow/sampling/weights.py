@@ -11,6 +11,7 @@ from torch import Tensor
 
 from rgflow.sampling.algebra import inner, normal_rows
 from rgflow.sampling.samples import Samples, Target, start_ntk, with_ntk
+from rgflow.sampling.skip import SkipMoments, first_moments, next_moments, with_skip
 
 STREAM = 0
 _CUT = 2.0  # standard deviations at which the truncated normal ends
@@ -18,7 +19,7 @@ Law = Callable[[tuple[int, ...], torch.dtype, torch.Generator], Tensor]
 
 
 class Layer(NamedTuple):
-    """The forward pass at layer l: weights, moment, metric and rate as in the marginal sampler, and the activations."""
+    """The forward pass at layer l: weights, metric, rate and skip as in the marginal sampler, and the activations."""
 
     weights: Tensor  # (members, n_l, n_{l-1})
     metric: Tensor  # (members, N, N)
@@ -26,6 +27,7 @@ class Layer(NamedTuple):
     z: Tensor  # (members, N, n_l)
     sigma: Tensor
     slope: Tensor
+    skip: SkipMoments
 
 
 def weight_samples(target: Target, members: int, generator: Callable[[int], torch.Generator], law: str) -> Samples:
@@ -48,36 +50,48 @@ def weight_samples(target: Target, members: int, generator: Callable[[int], torc
         metric=torch.stack([layer.metric.expand(members, -1, -1) for layer in reported], 1),
         preactivation=torch.stack([layer.z[..., : target.neurons].mT.double() for layer in reported], 1),
     )
+    if target.network.residual:
+        samples = with_skip(samples, [layer.skip for layer in reported])
     if not target.ntk:
         return samples
-    ntk = torch.stack([backward(layers[:layer], target.outputs) for layer in target.layers], 1)
+    ntk = torch.stack([backward(layers[:layer], target.outputs, target.network.xi_2) for layer in target.layers], 1)
     return with_ntk(samples, ntk, target)
 
 
 def forward(target: Target, members: int, generator: torch.Generator, law: Law) -> list[Layer]:
     """Draw the layers 1, 2, ... up to the last reported one."""
     sigma, moment = target.x.to(target.dtype).expand(members, -1, -1), target.first_moment
-    layers = []
+    network, skip = target.network, first_moments(target)
+    layers: list[Layer] = []
     for index in range(1, target.layers[-1] + 1):
-        C_b, C_W, lambda_b, lambda_W = target.hyperparameters(index)
+        C_b, C_W, lambda_b, lambda_W = network.hyperparameters(index)
         width, width_below = target.width(index), sigma.shape[-1]
         weights = law((members, width, width_below), target.dtype, generator).mul_(math.sqrt(C_W / width_below))
         biases = normal_rows((members, 1, width), target.dtype, generator).mul_(math.sqrt(C_b))
         z = torch.baddbmm(biases, sigma, weights.mT)
-        sigma, slope = target.network.activation.value_and_derivative(z)
-        layers.append(Layer(weights, C_b + C_W * moment, lambda_b + lambda_W * moment, z, sigma, slope))
+        if network.xi_2 and layers:
+            z = z + network.xi_2 * layers[-1].z[..., :width]
+        sigma, slope = network.activation.value_and_derivative(z)
+        layers.append(Layer(weights, C_b + C_W * moment, lambda_b + lambda_W * moment, z, sigma, slope, skip))
         moment = inner(sigma, sigma) / width
+        if network.residual and index in target.hidden:
+            skip = next_moments(target, z)
     return layers
 
 
-def backward(layers: list[Layer], outputs: int) -> Tensor:
+def backward(layers: list[Layer], outputs: int, xi_2: float) -> Tensor:
     """NTK of the leading neurons of the last of ``layers``: (members, output, output, N, N)."""
     top = layers[-1]
     members, N, _ = top.z.shape
     ntk = start_ntk(top.rate, outputs)
     v = top.weights[:, :outputs]  # W^T Delta for the unit vectors of the neurons, whatever the input
+    delta_above = torch.eye(outputs, dtype=top.z.dtype, device=top.z.device)[:, None]
     for here in layers[-2::-1]:
-        delta = (v.reshape(members, outputs, -1, here.z.shape[-1]) * here.slope[:, None]).flatten(1, 2)
+        delta = v.reshape(members, outputs, -1, here.z.shape[-1]) * here.slope[:, None]
+        if xi_2:
+            delta[..., : delta_above.shape[-1]] += xi_2 * delta_above
+            delta_above = delta
+        delta = delta.flatten(1, 2)
         ntk = ntk + here.rate[:, None, :, None, :] * inner(delta, delta).view(members, outputs, N, outputs, N)
         v = torch.bmm(delta, here.weights)
     return ntk.transpose(2, 3).expand(members, -1, -1, -1, -1)

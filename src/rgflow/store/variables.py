@@ -65,6 +65,7 @@ class Variable:
 
 
 _PAIR = ("layer", "sample_1", "sample_2")
+_TRIPLE = ("layer", "sample_1", "sample_2", "sample_3")
 _QUAD = ("layer", "sample_1", "sample_2", "sample_3", "sample_4")
 
 
@@ -89,6 +90,8 @@ def _criticality_variables() -> Iterator[Variable]:
     yield Variable("layer_C_b", ("layer",), "f", "bias variance", "b ~ N(0, C_b)")
     yield Variable("layer_C_W", ("layer",), "f", "weight variance", "W ~ N(0, C_W/n_{l-1})")
     yield Variable("layer_lambda_b", ("layer",), "f", "learning rate of biases", "lambda_b")
+    yield Variable("xi_1", (), "f", "strength of the branch of a residual network", "z' = xi_1 (b + W s) + xi_2 z")
+    yield Variable("xi_2", (), "f", "strength of the skip connection", "z' = xi_1 (b + W s) + xi_2 z")
     yield Variable("layer_lambda_W", ("layer",), "f", "learning rate of weights", "lambda_W/n_{l-1}")
     yield Variable("coefficient", law, "f", "coefficient a of the law a l^p in depth l", "predicted, and fitted", True)
     yield Variable("flow", ("quantity", "layer"), "f", "one critical input in depth", "recursion, at large widths")
@@ -109,6 +112,13 @@ def _initialization_variables() -> Iterator[Variable]:
         "connected six-point correlator of one input",
         "E[z_i1^2 z_j1^2 z_k1^2]_c = V6_1/n_{l-1}^2, i, j, k different",
     )
+    yield Variable(
+        "T3",
+        _TRIPLE,
+        "f",
+        "three-point correlator of a residual network",
+        "E[z_i1 z_j2 z_j3] = T3_1(23)/n, i != j",
+    )
     yield Variable("Theta", _PAIR, "f", "NTK mean", "theory: infinite-width NTK; ensemble: E[H_ii;12]")
     yield Variable(
         "Theta1", _PAIR, "f", "next-to-leading-order NTK mean", "E[H_12] = Theta + Theta1/n_{l-1} + O(1/n^2)"
@@ -128,6 +138,12 @@ def _initialization_variables() -> Iterator[Variable]:
     yield Variable("mean_G", _PAIR, "f", "group mean of the metric", "mean of G_12 = C_b + C_W/n sum_j s_j1 s_j2")
     yield Variable("mean_GG", _QUAD, "f", "group mean", "mean of G_12 G_34")
     yield Variable("mean_GGG", ("layer", "sample_1"), "f", "group mean, one input", "mean of G_11^3")
+    yield Variable(
+        "mean_z", ("layer", "sample_1"), "f", "group mean of the skip connection", "mean of xi_2/n sum_i z_i1"
+    )
+    yield Variable("mean_zG", _TRIPLE, "f", "group mean", "mean of (xi_2/n sum_i z_i1) G_23")
+    yield Variable("mean_zG_same", _TRIPLE, "f", "group mean, equal neurons", "mean of Cov_i(xi_2 z_i1, G_i23)/(n - 1)")
+    yield Variable("mean_GG_same", _QUAD, "f", "group mean, equal neurons", "mean of Cov_i(G_i12, G_i34)/(n - 1)")
     yield Variable("mean_H", _PAIR, "f", "group mean of the NTK", "mean of H_ii;12")
     yield Variable("mean_GH", _QUAD, "f", "group mean", "mean of G_12 H_ii;34")
     yield Variable("mean_zzH", _QUAD, "f", "group mean, slots of F", "mean of z_i1 z_j2 H_ij;34")
