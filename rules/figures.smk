@@ -210,7 +210,7 @@ rule figures_exponents:
 rule figures:
     input:
         rules.figures_inputs.output,
-        rules.figures_criticality.output,
+        rules.figures_criticality.output if study.criticality_cells else [],
         expand(
             f"{ONE_FIGURE}/{{cell}}.png",
             chapter="initialization",

@@ -23,6 +23,7 @@ def _legs(name: str, inputs: int) -> set[tuple[int, ...]]:
     ("name", "count"),
     [  # m = n(n+1)/2 = 6 pairs of 3 inputs; Burnside for F and B
         ("K", 6),
+        ("T3", 3 * 6),
         ("V", 6 * 7 // 2),
         ("A", 6 * 7 // 2),
         ("D", 6 * 6),

@@ -94,6 +94,56 @@ def test_precision_of_infinite_width_reaches_its_stage_and_no_other(precision: s
         assert study.spec(stage, labels) == base.spec(stage, labels)
 
 
+RESIDUAL = {
+    "study": "test",
+    "networks": {"activation": "relu", "residual": {"xi_2": 0.7}},
+    "ensemble": {"tensors": ["K", "T3", "V", "Theta"]},
+    "training": None,
+}
+
+
+def test_a_residual_study_has_no_laws_of_plain_networks() -> None:
+    study = Study({**RESIDUAL, "inputs": {"probes": 1}})
+    assert study.exact_cells == study.criticality_manifests == study.training_depths == []
+    assert study.cells([4]) == ["activation~relu/init~critical/depth~4"]
+
+
+def test_only_the_hyperparameters_consume_the_strengths_of_a_residual_network() -> None:
+    labels = {"activation": "relu", "init": "critical", "depth": "4", "width": "32", "block": "0000"}
+    plain = Study({**RESIDUAL, "networks": {"activation": "relu"}, "ensemble": {}})
+    one, other = (
+        Study({**RESIDUAL, "ensemble": {}, "networks": {"activation": "relu", "residual": {"xi_2": xi_2}}})
+        for xi_2 in (0.7, 0.3)
+    )
+    for stage in ("inputs", "theory/initialization", "ensemble/block", "comparison/initialization"):
+        assert one.spec(stage, labels) == other.spec(stage, labels) == plain.spec(stage, labels)
+    assert one.spec("theory/hyperparameters", labels) != other.spec("theory/hyperparameters", labels)
+    assert "residual" not in plain.spec("theory/hyperparameters", labels)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"training": {}}, "config: training: residual networks are sampled, not trained; give training: null"),
+        ({"ensemble": {"tensors": ["K", "D"]}}, "config: ensemble.tensors: 'D' of a residual network; allowed: K, T3"),
+        ({"networks": {"residual": {"xi_2": 1.5}}}, "config: networks.residual.xi_2 = 1.5: not critical for any C_W"),
+        ({"networks": {"residual": {"xi_2": 0.5, "xi_1": 0}}}, "config: networks.residual.xi_1 = 0: Input should be"),
+        ({"networks": {"residual": {"xi_2": 0.5}, "learning_rates": "equivalence"}}, "give lambda_b and lambda_W"),
+        ({"networks": {}}, "config: ensemble.tensors: 'T3' vanishes in a plain network"),
+    ],
+)
+def test_what_a_residual_study_cannot_have_is_one_clear_line(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(RgflowError) as caught:
+        Study({**RESIDUAL, **change})
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "studies").glob("*.yaml")), ids=lambda path: path.stem)
+def test_studies_are_valid(path: Path) -> None:
+    assert Study(yaml.safe_load(path.read_text())).config.study == path.stem
+
+
 def test_exponents_are_measured_of_deep_networks_with_a_vertex() -> None:
     networks = {"activation": "tanh", "depth": [4, 16, 40]}
     assert Study({"study": "test", "networks": networks}).exponent_depths == [16, 40]

@@ -279,4 +279,6 @@ def test_a_component_that_is_not_there_is_named(sources: dict[str, dict[str, obj
 
 def test_symbols_carry_the_index_structure() -> None:
     assert tensor_symbol("V", (0, 0, 1, 1)) == "$V_{(00)(11)}$"
+    assert tensor_symbol("A", (0, 1, 0, 1)) == "$A_{(01)(01)}$"
+    assert tensor_symbol("T3", (0, 1, 1)) == "$T_{0(11)}$"
     assert tensor_symbol("Theta", (0, 1)) == r"$\Theta_{01}$"

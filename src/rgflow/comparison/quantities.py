@@ -62,12 +62,14 @@ def _group(generators: tuple[Permutation, ...]) -> set[Permutation]:
 
 
 _PAIR = ("layer", "sample_1", "sample_2")
+_TRIPLE = (*_PAIR, "sample_3")
 _QUAD = (*_PAIR, "sample_3", "sample_4")
 _SWAP = ((1, 0),)
 _WITHIN_FIRST, _WITHIN_SECOND, _EXCHANGE = (1, 0, 2, 3), (0, 1, 3, 2), (2, 3, 0, 1)
 
 INITIALIZATION = (
     Quantity("K", "K", _PAIR, _SWAP, "G1", "K"),
+    Quantity("T3", "T3", _TRIPLE, ((0, 2, 1),), None, "T"),
     Quantity("V", "V", _QUAD, (_WITHIN_FIRST, _EXCHANGE), None, "V"),
     Quantity("V6", "V6", ("layer", "sample_1"), (), None, "V^{(6)}"),
     Quantity("Theta", "Theta", _PAIR, _SWAP, "Theta1", r"\Theta"),
@@ -76,8 +78,8 @@ INITIALIZATION = (
     Quantity("A", "A", _QUAD, (_WITHIN_FIRST, _EXCHANGE), None, "A"),
     Quantity("B", "B", _QUAD, ((1, 0, 3, 2), _EXCHANGE), None, "B"),
 )
-"""Tensors at initialization (V6 of a single input): V and A are symmetric in each pair and under exchange of the pairs,
-D_1234 in each pair, F_1324 = F_2413, B_1324 = B_3142 = B_2413."""
+"""Tensors at initialization (V6 of a single input): T3_1(23) is symmetric in its pair, V and A in each pair and under
+exchange of the pairs, D_1234 in each pair, F_1324 = F_2413, B_1324 = B_3142 = B_2413."""
 
 TRAINING = (
     Quantity("prediction_mean", "prediction_mean", ("step", "sample", "output"), (), None, r"\mathrm{E}\,z"),

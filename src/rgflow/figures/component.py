@@ -11,10 +11,20 @@ from rgflow.errors import RgflowError
 TENSORS = tuple(quantity.name for quantity in INITIALIZATION)
 """Order of the panels of a figure of tensors at initialization."""
 
+_ROUNDING = 1e-9
+
 
 def tensors_of(comparison: xr.Dataset) -> list[str]:
-    """Tensors at initialization that were compared, in the order of the panels."""
-    return [name for name in TENSORS if name in comparison["quantity"].values]
+    """Tensors at initialization that were compared, in the order of the panels; none that vanishes in theory."""
+    return [name for name in TENSORS if name in comparison["quantity"].values and not _vanishes(comparison, name)]
+
+
+def _vanishes(comparison: xr.Dataset, quantity: str) -> bool:
+    """Whether theory is zero within rounding, as the three-point correlator of an odd activation."""
+    components = of_quantity(comparison, quantity)
+    if "theory" not in components:  # a comparison with exact laws
+        return False
+    return float(abs(components["theory"]).max()) < _ROUNDING * float(abs(components["experiment"]).max())
 
 
 def of_quantity(comparison: xr.Dataset, quantity: str) -> xr.Dataset:
@@ -40,7 +50,7 @@ def along_layers(comparison: xr.Dataset, quantity: str, legs: tuple[int, ...]) -
 
 
 def legs_of(quantity: str) -> int:
-    """Number of inputs a tensor at initialization depends on: 2 for K, Theta, 4 for V, D, F, A, B, 1 for V6 here."""
+    """Number of inputs a tensor at initialization depends on: 2 for K, Theta, 3 for T3, 4 for V, D, F, A, B, 1 for V6 here."""
     (dims,) = (known.dims for known in INITIALIZATION if known.name == quantity)
     return len(dims) - 1
 
@@ -48,5 +58,6 @@ def legs_of(quantity: str) -> int:
 def tensor_symbol(quantity: str, legs: tuple[int, ...]) -> str:
     r"""Mathtext such as ``$V_{(00)(11)}$`` or ``$K_{01}$``."""
     index = "".join(map(str, legs))
-    paired = f"({index[:2]})({index[2:]})" if quantity in ("V", "A") else index
-    return f"${SYMBOLS[quantity]}_{{{paired}}}$"
+    paired = {"V": f"({index[:2]})({index[2:]})", "T3": f"{index[:1]}({index[1:]})"}
+    paired["A"] = paired["V"]
+    return f"${SYMBOLS[quantity]}_{{{paired.get(quantity, index)}}}$"

@@ -73,9 +73,9 @@ def _apart(widths: np.ndarray) -> list[int]:
 
 
 def _two_inputs(comparison: xr.Dataset, name: str) -> tuple[int, ...]:
-    """Component of inputs 0 and 1 if there are two inputs: (0, 1) or (0, 1, 0, 1)."""
+    """Component of inputs 0 and 1 if there are two inputs: (0, 1), (0, 1, 1) or (0, 1, 0, 1)."""
     second = min(1, int(of_quantity(comparison, name)["sample_2"].max()))
-    return (0, second) * (legs_of(name) // 2)
+    return (0, second, second) if legs_of(name) == 3 else (0, second) * (legs_of(name) // 2)
 
 
 def _draw_component(axes: Axes, point: xr.Dataset, color: str, marker: str, label: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
@@ -87,7 +88,7 @@ class Ensemble:
             Unless they increase within 1..L, or if a tensor needs two neurons where a reported layer has one, or is not
             known of this kind of network.
         """
-        self._check_kind(network)
+        check_tensors(self.tensors, network.residual)
         layers = tuple(range(1, network.depth + 1)) if self.layers is None else self.layers
         if not layers or list(layers) != sorted(set(layers) & set(range(1, network.depth + 1))):
             raise RgflowError(f"layers = {list(layers)}; they must increase within 1..{network.depth}")
@@ -98,12 +99,6 @@ class Ensemble:
             raise RgflowError(f"tensors: {two[0]!r} needs 2 neurons; layer {narrow[0]} has {network.widths[narrow[0]]}")
         return layers
 
-    def _check_kind(self, network: Network) -> None:
-        if network.residual and (other := [name for name in self.tensors if name not in _RESIDUAL]):
-            raise RgflowError(f"tensors: {other[0]!r} of a residual network; allowed: {', '.join(_RESIDUAL)}")
-        if not network.residual and "T3" in self.tensors:
-            raise RgflowError("tensors: 'T3' vanishes in a plain network; it needs a residual one, xi_2 != 0")
-
     def torch_dtype(self) -> torch.dtype:
         """The dtype as torch's."""
         import torch
@@ -113,3 +108,12 @@ class Ensemble:
     def to_json(self) -> str:
         """Canonical text of the settings."""
         return json.dumps(asdict(self), sort_keys=True)
+
+
+def check_tensors(tensors: Iterable[str], residual: bool) -> None:
+    """Raise one line if a tensor is not known of residual networks, or vanishes in plain ones."""
+    for name in tensors:
+        if residual and name not in _RESIDUAL:
+            raise RgflowError(f"tensors: {name!r} of a residual network; allowed: {', '.join(_RESIDUAL)}")
+        if name == "T3" and not residual:
+            raise RgflowError("tensors: 'T3' vanishes in a plain network; it needs a residual one, xi_2 != 0")

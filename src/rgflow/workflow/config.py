@@ -15,6 +15,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    FiniteFloat,
     NonNegativeFloat,
     NonNegativeInt,
     PositiveFloat,
@@ -96,6 +97,13 @@ class LearningRates(Model):
     lambda_W: NonNegativeFloat = 1.0
 
 
+class Residual(Model):
+    """Strengths of the branch and of the skip connection, z' = xi_1 (b + W sigma(z)) + xi_2 z beyond the first layer."""
+
+    xi_1: PositiveFloat = 1.0
+    xi_2: FiniteFloat
+
+
 class ActivationChoice(Model):
     """An activation with parameters."""
 
@@ -121,6 +129,10 @@ class Networks(Model):
         description="learning-rate tensor {lambda_b, lambda_W}, or equivalence: every layer contributes alike",
     )
 
+    residual: Residual | None = Field(
+        None, description="{xi_1, xi_2}: residual networks z' = xi_1 (b + W sigma(z)) + xi_2 z; null: plain networks"
+    )
+
     @model_validator(mode="after")
     def _each_once(self) -> Networks:
         for values in (self.activation, self.initialization, self.depth, self.width):
@@ -134,7 +146,9 @@ class Ensemble(Model):
     depth: Depths | None = Field(None, description="depths of the sampled networks, if other than networks.depth")
     members: PositiveInt = Field(100_000, description="networks per cell, a multiple of block")
     block: PositiveInt = Field(50_000, description="networks per job, a multiple of 1000; does not change the result")
-    tensors: list[Literal["K", "V", "V6", "Theta", "D", "F", "A", "B"]] = Field(["K", "V", "Theta"], min_length=1)
+    tensors: list[Literal["K", "T3", "V", "V6", "Theta", "D", "F", "A", "B"]] = Field(
+        ["K", "V", "Theta"], min_length=1, description="of residual networks K, T3, V, Theta; T3 of these only"
+    )
     sampler: Literal["marginal", "weights"] = "marginal"
     dtype: Literal["float32", "float64"] = "float32"
     kept: NonNegativeInt = Field(2000, description="first members whose preactivations and NTK are kept one by one")
@@ -253,6 +267,7 @@ def _all_keys() -> set[str]:
         InfiniteWidth,
         Scales,
         LearningRates,
+        Residual,
         ActivationChoice,
     ]
     return {key for section in sections for key in section.model_fields}

@@ -99,7 +99,7 @@ def _jobs(study: Study) -> Iterator[tuple[str, list[Labels]]]:
     """Every stage with the cells of its jobs; blocks of a cell count as one entry each."""
     initialization, training = study.initialization_depths, study.training_depths
     yield "inputs", [{}]
-    yield "theory/criticality", [{"activation": name} for name in study.activations]
+    yield "theory/criticality", [{"activation": name} for name in study.criticality_cells]
     yield "theory/hyperparameters", list(_distinct([*_cells(study, initialization), *_cells(study, training)]))
     yield "theory/initialization", _cells(study, initialization)
     yield "theory/learning_rate", _cells(study, training)

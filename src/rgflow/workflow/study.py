@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from rgflow.errors import RgflowError
+from rgflow.sampling.spec import check_tensors
 from rgflow.store.digest import canonical_json
 from rgflow.store.labels import cell_path
-from rgflow.workflow.config import ActivationChoice, Config, Ensemble, Scales, Training, load_config
+from rgflow.workflow.config import ActivationChoice, Config, Ensemble, Residual, Scales, Training, load_config
 from rgflow.workflow.stage import find_stage
 
 CELL = "activation~{activation}/init~{init}/depth~{depth}"
@@ -43,6 +44,7 @@ class Study:
         self.config: Config = load_config(raw)
         self.root = f"results/{self.config.study}"
         self._require_critical_points()
+        self._require_known_of_kind()
 
     @cached_property
     def activations(self) -> dict[str, dict[str, Any]]:
@@ -61,8 +63,8 @@ class Study:
 
     @property
     def exact_cells(self) -> list[str]:
-        """Cells with a law at every width: deep linear networks, or one input and a scale-invariant activation."""
-        known = [label for label in self.activations if self._has_exact_law(label)]
+        """Cells with a law at every width: plain deep linear networks, or one input and a scale-invariant activation."""
+        known = [] if self._residual else [label for label in self.activations if self._has_exact_law(label)]
         return self._sweep(known, self.initialization_depths)
 
     @property
@@ -95,9 +97,14 @@ class Study:
         return [f"{self.root}/{stage}/{cell}.json" for cell in self.cells(depths)]
 
     @property
+    def criticality_cells(self) -> list[str]:
+        """Labels of the activations whose phases are shown: those of plain networks."""
+        return [] if self._residual else list(self.activations)
+
+    @property
     def criticality_manifests(self) -> list[str]:
         """Manifests of the criticality of every activation."""
-        return [f"{self.root}/theory/criticality/activation~{activation}.json" for activation in self.activations]
+        return [f"{self.root}/theory/criticality/activation~{activation}.json" for activation in self.criticality_cells]
 
     def wide_manifests(self, stage: str, depths: Iterable[int]) -> list[str]:
         """Manifests of all cells of a stage that has widths."""
@@ -143,6 +150,7 @@ class Study:
             "initialization": self.initializations[labels["init"]],
             "depth": int(labels["depth"]),
             "learning_rates": rates if isinstance(rates, str) else rates.model_dump(),
+            **({"residual": self._residual.model_dump()} if self._residual else {}),
         }
 
     def _spec_theory_initialization(self, labels: Labels) -> dict[str, Any]:
@@ -193,6 +201,10 @@ class Study:
         return {"width": self.config.networks.width}
 
     @property
+    def _residual(self) -> Residual | None:
+        return self.config.networks.residual
+
+    @property
     def _ensemble(self) -> Ensemble:
         assert self.config.ensemble is not None  # only asked for cells of a study with ensembles
         return self.config.ensemble
@@ -229,6 +241,26 @@ class Study:
                 raise RgflowError(
                     f"config: networks.initialization = 'critical': {label} has no critical point; give C_b and C_W"
                 )
+
+    def _require_known_of_kind(self) -> None:
+        """Stop before any job if something is asked that is known of plain networks only, or of residual ones only."""
+        if self.config.ensemble is not None:
+            try:
+                check_tensors(self._ensemble.tensors, residual=self._residual is not None)
+            except RgflowError as error:
+                raise RgflowError(f"config: ensemble.{error}") from None
+        if self._residual is None:
+            return
+        if self.config.training is not None:
+            raise RgflowError("config: training: residual networks are sampled, not trained; give training: null")
+        if self.config.networks.learning_rates == "equivalence":
+            raise RgflowError(
+                "config: networks.learning_rates = 'equivalence': known of plain networks; give lambda_b and lambda_W"
+            )
+        if "critical" in self.initializations and abs(self._residual.xi_2) >= 1.0:
+            raise RgflowError(
+                f"config: networks.residual.xi_2 = {self._residual.xi_2:g}: not critical for any C_W; give |xi_2| < 1"
+            )
 
 
 def _blocks(count: int) -> list[str]:
