@@ -51,11 +51,11 @@ def test_erf_pair_is_the_arcsine_law(correlation: float) -> None:
 def sine_quartic(K: np.ndarray) -> np.ndarray:
     """<sin sin sin sin> from the characteristic function: sum over signs of exp(-s K s/2)/16."""
     n = len(K)
-    result = np.zeros((n,) * 4)
+    result = np.empty((n,) * 4)
+    signs = np.array(list(product((-1, 1), repeat=4)))
     for index in product(range(n), repeat=4):
-        block = K[np.ix_(index, index)]
-        for signs in product((-1, 1), repeat=4):
-            result[index] += math.prod(signs) * math.exp(-0.5 * np.array(signs) @ block @ signs) / 16
+        exponents = -0.5 * np.einsum("si,ij,sj->s", signs, K[np.ix_(index, index)], signs)
+        result[index] = signs.prod(axis=1) @ np.exp(exponents) / 16
     return result
 
 
@@ -79,6 +79,20 @@ def test_polynomial_quartics_are_wick_sums(name: str, features: int) -> None:
         indices = [a] * copies + [b] * copies + [c] * (copies - 1) + [d] * (copies - 1)
         exact = wick_moment(K, indices) * copies**2
         assert quartic[a, b, c, d] == pytest.approx(exact, rel=1e-9, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("n", "features", "scale"), [(6, 7, 1.0), (6, 3, 0.3), (5, 1, 2.0), (5, 2, 0.7), (8, 16, 0.02)]
+)
+@pytest.mark.parametrize("rtol", [1e-6, 1e-9])
+def test_error_estimate_holds_for_every_product(n: int, features: int, scale: float, rtol: float) -> None:
+    """Inputs of unequal size, and planes: the actual error of all N^4 products of sines, in the units of the estimate."""
+    K = scale * covariance(n, features, seed=n * features)
+    expectations, exact = Expectations(activation("sin"), K, rtol), sine_quartic(K)
+    sizes = np.einsum("aaaa->a", exact) ** 0.25
+    error = abs(expectations.quartic((0, 0, 0, 0)) - exact) / np.einsum("a,b,c,d->abcd", *[sizes] * 4)
+    assert error.max() <= 2 * expectations.error + 1e-13
+    assert expectations.error <= rtol
 
 
 @pytest.mark.parametrize("name", SMOOTH)

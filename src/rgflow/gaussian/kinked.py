@@ -17,7 +17,7 @@ from rgflow.activations.registry import MAX_ORDER, Activation
 from rgflow.errors import RgflowError
 from rgflow.gaussian.density import density_derivative
 from rgflow.gaussian.moments import Array, powers, product_values, subsets
-from rgflow.gaussian.nested import Family, choose_split, contract
+from rgflow.gaussian.nested import Family, contract, flattest_order
 from rgflow.gaussian.nodes import panel_rule, piecewise_edges
 from rgflow.gaussian.planar import is_planar, planar_product_means
 from rgflow.gaussian.price import price_gradient, price_hessian
@@ -155,8 +155,7 @@ class KinkedMoments:
         family = partial(product_values, self._activation, d=d)
         if is_planar(K):
             return planar_product_means(family, self._activation.kinks, K, count)
-        split = choose_split(K)
-        order = np.array([*split.outer, *split.inner])
+        order = flattest_order(K)
         grids = [self._grid(family, K, k, count) for k in order]
         return np.transpose(_tensor_mean(grids, K[np.ix_(order, order)]), np.argsort(order))
 

@@ -3,8 +3,9 @@
 The inputs of a product are split into an outer set (none, one or two inputs) and an inner pair. Outer inputs are integrated on
 a grid in their Cholesky coordinates. Given them, the inner pair is Gaussian with shifted means and a fixed 2 x 2 covariance, so
 its mean is a bilinear form F P G: F and G tabulate one function each on one-dimensional grids, P is the density. Four inputs thus
-take n^3 evaluations and n^4 multiplications in a matrix product, where n nodes resolve one direction. Covariances may be
-singular: a direction without variance gets few nodes.
+take n^3 evaluations and n^4 multiplications in a matrix product, where n nodes resolve one direction. Products with the same
+outer set form a group, and share its grid and tables: of 8 inputs about 8 outer pairs serve all 70 quadruples. Covariances
+may be singular: a direction without variance gets few nodes.
 """
 
 from __future__ import annotations
@@ -18,14 +19,16 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from rgflow.gaussian.moments import Array, subsets
 from rgflow.gaussian.nodes import Vector, hermite_rule, trapezoid_rule
 
-Array = NDArray[np.float64]
 Family = Callable[[Array], Array]  # z -> values (function, *z.shape) of all functions wanted of one input
 
 _POLE_MARGIN = 14.0  # extra nats for poles of products of high derivatives
 _HERMITE_RADIUS = 1.2  # 2 for a single pole; less for entire functions and products of four
-_RIDGE = 0.97  # above this correlation the density of an inner pair is too narrow a ridge for its grid
+_FLAT = 0.6  # partial correlations below this cost next to nothing
+_BANDS = (_FLAT, 0.85, 0.97)  # of correlations with one grid each; above, the density is too narrow a ridge for a grid
+_PAIRS_AT_ONCE = 128
 _GRADE = 4.0  # nats between the resolutions of inner grids
 _FEWEST_NATS = 8.0
 _NODES_AT_ONCE = 2**16  # fits the cache
@@ -49,22 +52,27 @@ class Rule:
 
     def nodes(self, loading: float) -> tuple[Vector, Vector]:
         """Nodes and weights for f(loading * u), u standard normal: the cheaper of trapezoid and Gauss-Hermite."""
-        step, reach = self._step(loading), self._reach()
+        step, reach = self._step(loading, 1.0), self._reach()
         if 2 * reach / step > (count := self._hermite_count(loading)):
             return hermite_rule(count)
         return trapezoid_rule(step, reach, self.shift)
 
     def grid(self, loading: float, width: float) -> tuple[Vector, Vector]:
         """Trapezoidal nodes and weights that also resolve a Gaussian of standard deviation `width` <= 1."""
-        return trapezoid_rule(min(self._step(loading), width * self._step(0.0)), self._reach(), self.shift)
+        return trapezoid_rule(self._step(loading, width), self._reach(), self.shift)
 
     def _reach(self) -> float:
         return math.sqrt(2 * self.nats + 8)
 
-    def _step(self, loading: float) -> float:
-        gaussian_limit = math.sqrt(self.nats / 2) / math.pi
-        pole_limit = loading * (self.nats + _POLE_MARGIN) / (2 * math.pi * self.radius)
-        return 1 / max(gaussian_limit, pole_limit)
+    def _step(self, loading: float, width: float) -> float:
+        """The step h for which moving the contour by y into the complex plane leaves an error of exp(-nats).
+
+        That gains 2 pi y/h and costs y^2/(2 width^2) of the Gaussian and the growth of f, analytic up to y = radius/loading.
+        """
+        gaussian_limit = width * math.sqrt(2 * self.nats)
+        growth = _POLE_MARGIN * loading / self.radius
+        y = min(gaussian_limit, self.radius / loading) if loading else gaussian_limit
+        return 2 * math.pi / ((self.nats + (y / width) ** 2 / 2) / y + growth)
 
     def _hermite_count(self, loading: float) -> int:
         if not loading:
@@ -75,42 +83,92 @@ class Rule:
         return math.ceil((loading * (self.nats + _POLE_MARGIN) / (_HERMITE_RADIUS * self.radius)) ** 2) + extra
 
 
-class Split(NamedTuple):
-    """Inputs of a product: integrated in the outer grid, and the inner pair."""
+class Group(NamedTuple):
+    """Products that share the inputs of their outer grid: `outer`, and the inner pairs (pair, 2)."""
 
     outer: tuple[int, ...]
-    inner: tuple[int, int]
+    pairs: NDArray[np.intp]
+
+    def products(self) -> NDArray[np.intp]:
+        """The inputs of every product: (pair, d), outer ones first."""
+        outer = np.broadcast_to(np.array(self.outer, dtype=np.intp), (len(self.pairs), len(self.outer)))
+        return np.concatenate([outer, self.pairs], axis=1)
 
 
-def product_means(families: Sequence[Family], K: Array, rule: Rule) -> Array:
-    """<f_1(z_1) ... f_d(z_d)>_K for every choice of one function per input.
+def groups(K: Array, d: int) -> list[Group]:
+    """Few groups that hold all products of d = 2, 3, 4 different inputs.
+
+    Greedy cover by outer sets: a product goes where the partial correlation of its inner pair is flat or, if it nowhere is,
+    the smallest.
+    """
+    chosen = subsets(len(K), d)
+    outers = list(combinations(range(len(K)), d - 2))
+    ridges = np.array([_inner_correlations(K, outer, chosen) for outer in outers])
+    suits = ridges <= np.maximum(ridges.min(axis=0), _FLAT)
+    found = []
+    while suits.any():
+        best = int(np.argmax(suits.sum(axis=1)))
+        members = chosen[suits[best]]
+        inner = ~np.isin(members, outers[best])
+        found.append(Group(outers[best], members[inner].reshape(-1, 2)))
+        suits[:, suits[best]] = False
+    return found
+
+
+def flattest_order(K: Array) -> NDArray[np.intp]:
+    """Outer inputs, then inner pair of the product of all inputs whose inner pair has the smallest partial correlation."""
+    product = np.arange(len(K))
+    outers = combinations(range(len(K)), len(K) - 2)
+    best = min(outers, key=lambda outer: float(_inner_correlations(K, outer, product[None])[0]))
+    return np.array([*best, *(k for k in product if k not in best)])
+
+
+def _inner_correlations(K: Array, outer: tuple[int, ...], chosen: NDArray[np.intp]) -> Array:
+    """Size of the correlation, given the outer inputs, of the two others of every product; inf where `outer` is no part."""
+    result = np.full(len(chosen), math.inf)
+    inside = np.isin(chosen, outer)
+    members = inside.sum(axis=1) == len(outer)
+    pairs = chosen[members][~inside[members]].reshape(-1, 2)
+    result[members] = np.abs(_correlations(eliminate(K, outer)[1], pairs))
+    return result
+
+
+def group_means(family: Family, K: Array, group: Group, rule: Rule) -> Array:
+    """<f_1(z_1) ... f_d(z_d)>_K for the products of a group and every choice of one function of the family per input.
 
     Parameters
     ----------
-    families
-        For each of the d = 1..4 inputs, a vectorized map from z to the values of its functions.
+    family
+        Vectorized map from z to the values of its functions.
     K
-        Covariance (d, d), singular allowed.
+        Covariance of all inputs, singular allowed.
+    group
+        The outer inputs and inner pairs.
     rule
         The resolution.
 
     Returns
     -------
     array
-        Axis k runs over the functions of input k.
+        (pair, *functions of the outer inputs, function of the first, of the second of the pair).
     """
-    if len(families) == 1:
-        u, w = rule.nodes(math.sqrt(K[0, 0]))
-        return np.asarray(families[0](math.sqrt(K[0, 0]) * u) @ w)
-    split = choose_split(K)
-    loadings, rest = _eliminate(K, split.outer)
-    u, w = _outer_grid(loadings, rule)
+    loadings, rest = eliminate(K, group.outer)
+    u, w = _outer_grid(loadings[[*group.outer, *group.pairs.flat]], rule)
     means = u @ loadings.T
-    i, j = split.inner
-    pair = _graded_pair_means((families[i], families[j]), means[:, [i, j]], w, rest[np.ix_([i, j], [i, j])], rule)
-    outer = [families[k](means[:, k]) for k in split.outer]
-    total = contract(outer, w, pair)
-    return np.transpose(total, np.argsort([*split.outer, i, j]))
+    outer = [family(means[:, k]) for k in group.outer]
+    total: Array = np.zeros(())
+    levels = np.floor(np.log(w.max() / w) / _GRADE)
+    for level in np.unique(levels):  # fewer inner nodes where errors have little weight
+        rows = levels == level
+        pair = _pair_means(family, means[rows], rest, group.pairs, rule.relaxed(_GRADE * float(level)))
+        total = total + contract([values[:, rows] for values in outer], w[rows], pair)
+    return np.moveaxis(total, len(outer), 0)
+
+
+def input_means(family: Family, variance: float, rule: Rule) -> Array:
+    """<f(z)> of one input for all functions of a family."""
+    u, w = rule.nodes(math.sqrt(variance))
+    return np.asarray(family(math.sqrt(variance) * u) @ w)
 
 
 def square_means(family: Family, variance: float, rule: Rule) -> Array:
@@ -121,7 +179,7 @@ def square_means(family: Family, variance: float, rule: Rule) -> Array:
 
 
 def contract(outer: Sequence[Array], w: Vector, pair: Array) -> Array:
-    """Sum over outer nodes n of w[n] prod_k outer[k][f_k, n] pair[n, f, g]."""
+    """Sum over outer nodes n of w[n] prod_k outer[k][f_k, n] pair[n, ...]: (f_1, f_2, ..., ...)."""
     weight = w[None]
     for values in outer:
         weight = (weight[:, None] * values).reshape(-1, w.size)
@@ -129,27 +187,8 @@ def contract(outer: Sequence[Array], w: Vector, pair: Array) -> Array:
     return (weight @ pair.reshape(w.size, -1)).reshape(shape)
 
 
-def choose_split(K: Array) -> Split:
-    """The inner pair with the smallest partial correlation."""
-    d = len(K)
-    splits = [Split(tuple(k for k in range(d) if k not in pair), pair) for pair in combinations(range(d), 2)]
-    if len(splits) == 1:
-        return splits[0]
-    return min(splits, key=lambda split: abs(_partial_correlation(K, split)))
-
-
-def _partial_correlation(K: Array, split: Split) -> float:
-    i, j = split.inner
-    _, rest = _eliminate(K, split.outer)
-    return _correlation(rest[i, i], rest[i, j], rest[j, j])
-
-
-def _correlation(x: float, c: float, y: float) -> float:
-    return max(-1.0, min(1.0, c / math.sqrt(x * y))) if x * y > 0 else 0.0
-
-
-def _eliminate(K: Array, outer: Sequence[int]) -> tuple[Array, Array]:
-    """Cholesky loadings (d, len(outer)) of all inputs on the outer ones, and the covariance that remains given these."""
+def eliminate(K: Array, outer: Sequence[int]) -> tuple[Array, Array]:
+    """Cholesky loadings (N, len(outer)) of all inputs on the outer ones, and the covariance that remains given these."""
     rest, loadings = K.copy(), np.zeros((len(K), len(outer)))
     for column, k in enumerate(outer):
         if rest[k, k] > 1e-15 * K[k, k]:
@@ -157,6 +196,13 @@ def _eliminate(K: Array, outer: Sequence[int]) -> tuple[Array, Array]:
             rest -= np.outer(loadings[:, column], loadings[:, column])
     np.fill_diagonal(rest, np.maximum(rest.diagonal(), 0.0))
     return loadings, rest
+
+
+def _correlations(S: Array, pairs: NDArray[np.intp]) -> Array:
+    """Correlations of pairs; 0 where one of the two has no variance."""
+    i, j = pairs.T
+    scale = np.sqrt(S[i, i] * S[j, j])
+    return np.asarray(np.clip(np.divide(S[i, j], scale, out=np.zeros(len(pairs)), where=scale > 0), -1.0, 1.0))
 
 
 def _outer_grid(loadings: Array, rule: Rule) -> tuple[Array, Vector]:
@@ -170,46 +216,53 @@ def _outer_grid(loadings: Array, rule: Rule) -> tuple[Array, Vector]:
     return u[keep], w[keep]
 
 
-def _graded_pair_means(families: tuple[Family, Family], means: Array, w: Vector, S: Array, rule: Rule) -> Array:
-    """`_pair_means` with fewer nodes in rows of little weight `w`, whose errors count less."""
-    levels = np.floor(np.log(w.max() / w) / _GRADE)
-    parts = [(levels == level, rule.relaxed(_GRADE * float(level))) for level in np.unique(levels)]
-    found = [(rows, _pair_means(families, means[rows], S, relaxed)) for rows, relaxed in parts]
-    result = np.empty((len(means), *found[0][1].shape[1:]))
-    for rows, values in found:
-        result[rows] = values
-    return result
+def _pair_means(family: Family, means: Array, S: Array, pairs: NDArray[np.intp], rule: Rule) -> Array:
+    """<f(m_i + y_i) g(m_j + y_j)>, y ~ N(0, S), for every pair (i, j) and row m of `means`: (row, pair, f, g)."""
+    bands = np.digitize(np.abs(_correlations(S, pairs)), _BANDS)
+    parts = []
+    for band in np.unique(bands):
+        members = np.flatnonzero(bands == band)
+        size = 1 if band == len(_BANDS) else _PAIRS_AT_ONCE
+        parts += [members[start : start + size] for start in range(0, len(members), size)]
+    found = []
+    for members in parts:
+        means_of = _ridge_means if bands[members[0]] == len(_BANDS) else _grid_means
+        found.append(means_of(family, means, S, pairs[members], rule))
+    return np.concatenate(found, axis=1)[:, np.argsort(np.concatenate(parts))]
 
 
-def _pair_means(families: tuple[Family, Family], means: Array, S: Array, rule: Rule) -> Array:
-    """<f(m_1 + y_1) g(m_2 + y_2)>, y ~ N(0, S), at every row m of `means`: (row, f, g)."""
-    rho = _correlation(S[0, 0], S[0, 1], S[1, 1])
-    if abs(rho) > _RIDGE:
-        return _ridge_means(families, means, S, rule)
-    sd = np.sqrt(S.diagonal())
-    width = math.sqrt(1 - rho * rho)
-    (u, wu), (v, wv) = (rule.grid(s, width) for s in sd)
-    exponent = (2 * rho * np.outer(u, v) - rho**2 * np.add.outer(u * u, v * v)) / (2 * width**2)
-    density = np.outer(wu, wv) * np.exp(exponent) / width
-    rows = max(1, _NODES_AT_ONCE // (u.size + v.size))
-    chunks = (means[i : i + rows] for i in range(0, len(means), rows))
-    tables = ((families[0](m[:, :1] + sd[0] * u), families[1](m[:, 1:] + sd[1] * v)) for m in chunks)
-    return np.concatenate([_bilinear(f @ density, g) for f, g in tables])
+def _grid_means(family: Family, means: Array, S: Array, pairs: NDArray[np.intp], rule: Rule) -> Array:
+    """`_pair_means` of moderately correlated pairs: all inputs on one grid in units of their standard deviations."""
+    used, places = np.unique(pairs, return_inverse=True)
+    first, second = places.reshape(-1, 2).T
+    sd, rho = np.sqrt(S.diagonal()[used]), _correlations(S, pairs)[:, None, None]
+    u, w = rule.grid(float(sd.max()), math.sqrt(1 - float(np.max(rho * rho))))
+    square = np.add.outer(u * u, u * u)
+    exponent = (2 * rho * np.outer(u, u) - rho**2 * square) / (2 * (1 - rho * rho))
+    density = np.outer(w, w) * np.exp(exponent) / np.sqrt(1 - rho * rho)
+    rows = max(1, _NODES_AT_ONCE // (len(pairs) * u.size))
+    found = []
+    for start in range(0, len(means), rows):
+        centers = means[start : start + rows, used].T
+        values = family(centers[:, :, None] + sd[:, None, None] * u)  # (function, input, row, node)
+        left = values[:, first] @ density
+        found.append(left.transpose(2, 1, 0, 3) @ values[:, second].transpose(2, 1, 3, 0))
+    return np.concatenate(found)
 
 
-def _bilinear(f: Array, g: Array) -> Array:
-    """Sum over the last axis of f[a, row, :] g[b, row, :]: (row, a, b)."""
-    return np.moveaxis(np.array([[np.einsum("nx,nx->n", fa, gb) for gb in g] for fa in f]), 2, 0)
-
-
-def _ridge_means(families: tuple[Family, Family], means: Array, S: Array, rule: Rule) -> Array:
-    """`_pair_means` of strongly correlated inputs: few nodes resolve the second given the first."""
-    loadings, rest = _eliminate(S, (0,))
+def _ridge_means(family: Family, means: Array, S: Array, pairs: NDArray[np.intp], rule: Rule) -> Array:
+    """`_pair_means` of one strongly correlated pair: few nodes resolve the second input given the first."""
+    pair = pairs[0]
+    loadings, rest = eliminate(S[np.ix_(pair, pair)], (0,))
     (first, second), narrow = loadings[:, 0], math.sqrt(rest[1, 1])
     u, wu = rule.nodes(max(abs(first), abs(second)))
     v, wv = rule.nodes(narrow)
     spread = second * u[:, None] + narrow * v
     rows = max(1, _NODES_AT_ONCE // spread.size)
-    chunks = (means[i : i + rows] for i in range(0, len(means), rows))
-    tables = ((families[0](m[:, :1] + first * u), families[1](m[:, 1, None, None] + spread) @ wv) for m in chunks)
-    return np.concatenate([_bilinear(f * wu, g) for f, g in tables])
+    found = []
+    for start in range(0, len(means), rows):
+        centers = means[start : start + rows, pair].T
+        left = family(centers[0][:, None] + first * u) * wu
+        right = family(centers[1][:, None, None] + spread) @ wv
+        found.append(np.einsum("fru,gru->rfg", left, right))
+    return np.concatenate(found)[:, None]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property, partial, reduce
 
 import numpy as np
@@ -12,12 +12,11 @@ from numpy.typing import NDArray
 from rgflow.activations.registry import Activation
 from rgflow.errors import RgflowError
 from rgflow.gaussian.moments import MAX_FACTORS, Array, powers, product_values, subsets
-from rgflow.gaussian.nested import Family, Rule, product_means, square_means
+from rgflow.gaussian.nested import Family, Group, Rule, group_means, groups, input_means, square_means
 from rgflow.gaussian.price import price_gradient, price_hessian
 
-_SAFETY_NATS = 5.0
+_SAFETY_NATS = 4.0
 _REFINEMENTS = (1.0, 1.4, 2.0, 2.8)
-_CHECKED_SUBSETS = 4
 
 
 class SmoothMoments:
@@ -30,7 +29,7 @@ class SmoothMoments:
 
     def pair(self, p: int, q: int) -> Array:
         if max(p, q) >= len(self._table):
-            self._table = self._converged(partial(self._pair_table, max(p, q)), _pair_scales)[0]
+            self._table = self._converged(partial(self._pair_table, max(p, q)), _pair_scales)
         return np.asarray(self._table[p, q])
 
     def gradient(self, p: int) -> Array:
@@ -41,11 +40,9 @@ class SmoothMoments:
         return price_hessian(self.pair, p)
 
     def products(self, d: int) -> Array:
-        chosen = subsets(len(self._K), d)
-        checked = chosen[:: max(1, len(chosen) // _CHECKED_SUBSETS)]
-        scales = np.array([self._product_scales(subset) for subset in checked])
-        found, rule = self._converged(partial(self._product_means, checked), lambda _: scales)
-        return found if len(checked) == len(chosen) else self._product_means(chosen, rule)
+        scales = np.array([self._product_scales(inputs) for inputs in subsets(len(self._K), d)])
+        evaluate = self._input_products if d == 1 else partial(self._group_products, groups(self._K, d))
+        return self._converged(evaluate, lambda _: scales)
 
     def _pair_table(self, order: int, rule: Rule) -> Array:
         """<sigma^(p)_a sigma^(q)_b> for all p, q <= order: (p, q, a, b)."""
@@ -53,18 +50,28 @@ class SmoothMoments:
         table = np.empty((order + 1, order + 1, n, n))
         for a in range(n):
             table[:, :, a, a] = square_means(self._tower(order), self._K[a, a], rule)
-        for a, b in subsets(n, 2):
-            means = product_means([self._tower(order)] * 2, self._K[np.ix_((a, b), (a, b))], rule)
-            table[:, :, a, b], table[:, :, b, a] = means, means.T
+        for group in groups(self._K, 2) if n > 1 else ():
+            means = np.moveaxis(group_means(self._tower(order), self._K, group, rule), 0, -1)
+            a, b = group.pairs.T
+            table[:, :, a, b], table[:, :, b, a] = means, means.swapaxes(0, 1)
         return table
+
+    def _input_products(self, rule: Rule) -> Array:
+        family = partial(product_values, self._activation, d=1)
+        return np.array([input_means(family, variance, rule) for variance in self._K.diagonal()])
+
+    def _group_products(self, every: Sequence[Group], rule: Rule) -> Array:
+        """The products of all groups in the order of `subsets`, an axis per input."""
+        found = {}
+        for group in every:
+            inputs = group.products()
+            means = group_means(partial(product_values, self._activation, d=inputs.shape[1]), self._K, group, rule)
+            for own, mean in zip(inputs, means, strict=True):
+                found[tuple(sorted(own.tolist()))] = np.transpose(mean, np.argsort(own))
+        return np.array([found[inputs] for inputs in sorted(found)])
 
     def _tower(self, order: int) -> Family:
         return lambda z: np.array(self._activation.derivatives(z, order))
-
-    def _product_means(self, chosen: NDArray[np.intp], rule: Rule) -> Array:
-        d = chosen.shape[1]
-        families = [partial(product_values, self._activation, d=d)] * d
-        return np.array([product_means(families, self._K[np.ix_(subset, subset)], rule) for subset in chosen])
 
     @cached_property
     def _fourth_roots(self) -> Array:
@@ -83,15 +90,15 @@ class SmoothMoments:
     def _rule(self, factor: float) -> Rule:
         return Rule(factor * (_SAFETY_NATS - math.log(self._rtol)), self._activation.quadrature_radius)
 
-    def _converged(self, evaluate: Callable[[Rule], Array], scales: Callable[[Array], Array]) -> tuple[Array, Rule]:
-        """The result and rule of the first refinement that agrees with shifted, denser nodes to the tolerance."""
+    def _converged(self, evaluate: Callable[[Rule], Array], scales: Callable[[Array], Array]) -> Array:
+        """The result of the first refinement that agrees with shifted, denser nodes to the tolerance."""
         for factor in _REFINEMENTS:
             rule = self._rule(factor)
             found, control = evaluate(rule), evaluate(rule.refined(1.15, 0.5))
             error = _relative_error(found, control, scales(control))
             if error <= self._rtol:
                 self.error = max(self.error, error)
-                return found, rule
+                return found
         what = f"Gaussian means of {self._activation.label} at max K = {self._K.max():.3g}"
         raise RgflowError(f"{what}: estimated error {error:.1e} exceeds rtol = {self._rtol:.1e}")
 
@@ -105,4 +112,4 @@ def _relative_error(found: Array, control: Array, scales: Array) -> float:
     difference = np.abs(found - control)
     if not np.all(np.isfinite(difference)):
         return math.inf
-    return float(np.max(difference / np.where(scales > 0, scales, 1.0), initial=0.0))
+    return float(np.max(difference / np.where(scales > 0, scales, 1.0), initial=float(np.finfo(np.float64).eps)))
