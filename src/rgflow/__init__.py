@@ -15,8 +15,10 @@ if TYPE_CHECKING:
     from rgflow.network import Network
     from rgflow.sampling.blocks import sample_initialization
     from rgflow.store.open import open_results
+    from rgflow.streaming import stream_infinite_width
     from rgflow.theory.bayes import bayes_theory
     from rgflow.theory.criticality import critical
+    from rgflow.theory.infinite_width import infinite_width_theory
     from rgflow.theory.initialization import initialization_theory
     from rgflow.theory.training import training_theory
     from rgflow.training.ensemble import train_ensemble
@@ -30,9 +32,11 @@ __all__ = [
     "activation",
     "bayes_theory",
     "critical",
+    "infinite_width_theory",
     "initialization_theory",
     "open_results",
     "sample_initialization",
+    "stream_infinite_width",
     "train_ensemble",
     "training_theory",
 ]
@@ -44,9 +48,11 @@ _HOME = {
     "activation": "rgflow.activations.registry",
     "bayes_theory": "rgflow.theory.bayes",
     "critical": "rgflow.theory.criticality",
+    "infinite_width_theory": "rgflow.theory.infinite_width",
     "initialization_theory": "rgflow.theory.initialization",
     "open_results": "rgflow.store.open",
     "sample_initialization": "rgflow.sampling.blocks",
+    "stream_infinite_width": "rgflow.streaming",
     "train_ensemble": "rgflow.training.ensemble",
     "training_theory": "rgflow.theory.training",
 }

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import tracemalloc
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import xarray as xr
 
+import rgflow
 from rgflow.errors import RgflowError
 from rgflow.network import Network
+from rgflow.store import digest
+from rgflow.store.check import check_results
+from rgflow.store.publish import open_zarr, publish
+from rgflow.store.scratch import ScratchArrays
 from rgflow.theory import infinite_width
-from rgflow.theory.infinite_width import infinite_width_theory, infinite_width_tiles, positive_semidefinite
+from rgflow.theory.infinite_width import infinite_width_theory
 from rgflow.theory.initialization import initialization_theory
+from rgflow.theory.semidefinite import positive_semidefinite
+from rgflow.workflow.runner import run_stage
+from rgflow.workflow.stage import Resources, find_stage
 
 ACTIVATIONS = ["linear", "relu", "leaky_relu", "erf", "gelu", "sin", "tanh", "swish", "softplus", "sigmoid", "cos"]
 TOLERANCE = {"float64": 1e-9, "float32": 3e-6}
@@ -60,24 +70,87 @@ def test_threads_change_nothing() -> None:
     np.testing.assert_array_equal(one["Theta"], two["Theta"])
 
 
-def test_large_matrices_live_in_files(monkeypatch: pytest.MonkeyPatch) -> None:
-    small = infinite_width_theory(network("gelu"), inputs(300))
-    monkeypatch.setattr(infinite_width, "_LARGEST_IN_MEMORY", 1000)
-    large = infinite_width_theory(network("gelu"), inputs(300))
-    xr.testing.assert_identical(small, large)
-    matrix = large["Theta"].data
-    while isinstance(matrix.base, np.ndarray):
-        matrix = matrix.base
-    assert isinstance(matrix, np.memmap)
+def test_every_tile_is_calculated_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[tuple[int, int]] = []
+    tile = infinite_width._tile
+    monkeypatch.setattr(
+        infinite_width, "_tile", lambda plan, i, j: calls.append((i.start, j.start)) or tile(plan, i, j)
+    )
+    infinite_width_theory(network("erf", depth=2), inputs(450))
+    assert sorted(calls) == [(0, 0), (0, 192), (0, 384), (192, 192), (192, 384), (384, 384)]
 
 
-def test_tiles_cover_every_pair_once() -> None:
-    seen = np.zeros((450, 450), dtype=int)
-    for tile in infinite_width_tiles(network("erf", depth=2), inputs(450)):
-        seen[tile.rows, tile.cols] += 1
-        if tile.rows != tile.cols:
-            seen[tile.cols, tile.rows] += 1
-    np.testing.assert_array_equal(seen, 1)
+@pytest.mark.parametrize("precision", ["float64", "float32"])
+def test_streamed_matrices_are_those_in_memory(tmp_path: Path, precision: Any) -> None:
+    memory = infinite_width_theory(network("tanh"), inputs(450), precision)
+    streamed = rgflow.stream_infinite_width(network("tanh"), inputs(450), tmp_path / "x.zarr", precision, workers=2)
+    assert streamed["K_output"].chunks is not None
+    assert streamed["K_output"].dtype == precision
+    for name in ("K", "Theta"):
+        np.testing.assert_array_equal(streamed[f"{name}_output"], memory[name])
+        assert streamed.attrs[f"{name}_output_positive_semidefinite"] == 1
+    assert streamed.attrs["expansion_error"] == memory.attrs["expansion_error"]
+    assert "Cholesky" in streamed.attrs["positive_semidefinite_check"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["x.json", "x.zarr"]
+    assert [finding.problem for finding in check_results(tmp_path)] == [""]
+
+
+def test_streaming_holds_a_fraction_of_one_matrix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(digest, "_SLAB_BYTES", 2**20)
+    monkeypatch.setattr(infinite_width, "_LARGEST_TILE", 192)
+    x = np.random.default_rng(0).normal(size=(1500, 5))
+    rgflow.stream_infinite_width(network("relu"), x[:10], tmp_path / "warm.zarr")
+    tracemalloc.start()
+    try:
+        streamed = rgflow.stream_infinite_width(network("relu"), x, tmp_path / "x.zarr")
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 0.7 * streamed["K_output"].nbytes
+
+
+def test_damaged_chunk_of_a_stream_is_noticed(tmp_path: Path) -> None:
+    rgflow.stream_infinite_width(network("relu"), inputs(300), tmp_path / "x.zarr")
+    chunk = tmp_path / "x.zarr" / "Theta_output" / "c" / "1" / "0"
+    content = bytearray(chunk.read_bytes())
+    content[len(content) // 2] ^= 1
+    chunk.write_bytes(content)
+    assert "cannot be read" in next(check_results(tmp_path)).problem
+
+
+def test_failing_stream_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(infinite_width, "_block", lambda _plan, _rows, _cols: (1 / 0, 1 / 0))
+    with pytest.raises(ZeroDivisionError):
+        rgflow.stream_infinite_width(network("relu"), inputs(300), tmp_path / "x.zarr")
+    with pytest.raises(RgflowError, match=r"ends with \.zarr"):
+        rgflow.stream_infinite_width(network("relu"), inputs(300), tmp_path / "x")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("precision", ["float64", "float32"])
+def test_stage_streams_in_the_precision_of_its_spec(tmp_path: Path, precision: str) -> None:
+    layers = xr.Dataset({f"layer_{name}": ("layer", [1.0] * 3) for name in ("C_b", "C_W", "lambda_b", "lambda_W")})
+    publish(xr.Dataset({"x": (("sample", "feature"), inputs(300))}), tmp_path / "inputs.zarr", {})
+    publish(layers, tmp_path / "layers.zarr", {})
+    manifests = {"inputs": [tmp_path / "inputs.json"], "hyperparameters": [tmp_path / "layers.json"]}
+    spec = {"activation": {"name": "erf", "parameters": {}}, "precision": precision}
+    run_stage(find_stage("theory/infinite_width"), spec, manifests, tmp_path / "out.json", Resources(workers=2))
+    net = Network("erf", (5, 1, 1, 1), 1.0, 1.0, 1.0, 1.0)
+    with open_zarr(tmp_path / "out.zarr") as stored:
+        assert stored["Theta_output"].dtype == precision
+        assert stored.attrs["Theta_output_positive_semidefinite"] == 1
+        expected = infinite_width_theory(net, inputs(300), precision)  # type: ignore[arg-type]
+        np.testing.assert_array_equal(stored["Theta_output"], expected["Theta"])
+    assert rgflow.open_results(tmp_path / "out.zarr") is not None
+
+
+@pytest.mark.parametrize("activation", ["relu", "tanh"])
+def test_residual_networks_equal_the_theory_layer_by_layer(activation: str) -> None:
+    net = Network(activation, (5, *[10] * 4), 0.1, 0.9, 0.3, 0.8, xi_1=0.7, xi_2=0.6)
+    fast = infinite_width_theory(net, inputs(9))
+    slow = initialization_theory(net, inputs(9), tensors=("K", "Theta")).isel(layer=-1)
+    for name in ("K", "Theta"):
+        np.testing.assert_allclose(fast[name], slow[name], rtol=0, atol=1e-9 * float(np.abs(slow[name]).max()))
 
 
 def test_one_layer_is_the_gram_matrix() -> None:
@@ -99,17 +172,30 @@ def test_large_variances_of_sin_do_not_overflow() -> None:
     assert np.isfinite(theory["Theta"]).all()
 
 
+@pytest.mark.parametrize("width", [1, 4, 6, 9])
 @pytest.mark.parametrize("precision", [np.float32, np.float64])
-def test_positive_semidefinite(precision: Any) -> None:
-    root = np.random.default_rng(0).normal(size=(6, 4)).astype(precision)
-    singular = np.asarray(root @ root.T)
-    before = singular.copy()
-    assert positive_semidefinite(singular)
-    np.testing.assert_array_equal(singular, before)
-    indefinite = singular - 0.01 * np.eye(6, dtype=precision)
-    before = indefinite.copy()
-    assert not positive_semidefinite(indefinite)
-    np.testing.assert_array_equal(indefinite, before)
+def test_positive_semidefinite_whatever_the_blocks(precision: Any, width: int) -> None:
+    """A singular matrix is, minus a hundredth it is not, and neither is one with a NaN."""
+    root = np.random.default_rng(0).normal(size=(9, 4)).astype(precision)
+    singular, factor = np.asarray(root @ root.T), dict[int, Any]()
+    assert positive_semidefinite(singular, factor, width)
+    shifted = singular + 9 * np.finfo(precision).eps * singular.diagonal().max() * np.eye(9, dtype=precision)
+    rows = np.concatenate([np.pad(row, ((0, 0), (0, 9 - row.shape[1]))) for row in factor.values()])
+    np.testing.assert_allclose(rows @ rows.T, shifted, atol=1e3 * np.finfo(precision).eps)
+    assert not positive_semidefinite(singular - 0.01 * np.eye(9, dtype=precision), {}, width)
+    assert not positive_semidefinite(np.where(singular == singular[8, 8], np.nan, singular), {}, width)
+
+
+def test_scratch_arrays_are_kept_in_files(tmp_path: Path) -> None:
+    scratch = ScratchArrays(tmp_path / "scratch")
+    assert len(scratch) == 0
+    scratch[3], scratch[1] = np.eye(2), np.arange(3)
+    scratch[3] = np.ones(2)
+    np.testing.assert_array_equal(scratch[3], [1, 1])
+    assert set(scratch) == {1, 3}
+    del scratch[1]
+    with pytest.raises(KeyError):
+        scratch[1]
 
 
 def test_kernels_are_reported_positive_semidefinite() -> None:

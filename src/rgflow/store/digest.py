@@ -37,8 +37,8 @@ def canonical_json(value: Any) -> str:
 
 def _describe(array: xr.DataArray) -> dict[str, Any]:
     content = hashlib.sha256()
-    for slab in _slabs(array):
-        content.update(_bytes(slab))
+    for slab in slabs(array):
+        content.update(_bytes(slab.values))
     return {
         "dims": list(map(str, array.dims)),
         "dtype": _dtype_name(array.dtype),
@@ -47,20 +47,21 @@ def _describe(array: xr.DataArray) -> dict[str, Any]:
     }
 
 
-def _slabs(array: xr.DataArray) -> Iterator[np.ndarray]:
-    """Yield the values in order along the first dimension, a bounded number of bytes at a time."""
-    if array.ndim == 0 or array.nbytes <= _SLAB_BYTES:
-        yield np.asarray(array.values)
+def slabs(array: xr.DataArray) -> Iterator[xr.DataArray]:
+    """Yield the array in order along the first dimension, a bounded number of bytes, or one row of stored chunks, at a time."""
+    if array.ndim == 0 or array.size == 0:
+        yield array
         return
-    rows = max(1, _SLAB_BYTES * array.shape[0] // array.nbytes)
+    chunk = array.encoding.get("chunks", (1,))[0]
+    rows = max(1, _SLAB_BYTES * array.shape[0] // array.nbytes // chunk) * chunk
     for start in range(0, array.shape[0], rows):
-        yield np.asarray(array[start : start + rows].values)
+        yield array[start : start + rows]
 
 
-def _bytes(values: np.ndarray) -> bytes:
+def _bytes(values: np.ndarray) -> bytes | memoryview:
     if values.dtype.kind in "OTU":
         return json.dumps([str(v) for v in values.ravel()]).encode()
-    return np.ascontiguousarray(values, dtype=values.dtype.newbyteorder("<")).tobytes()
+    return np.ascontiguousarray(values, dtype=values.dtype.newbyteorder("<")).data
 
 
 def _dtype_name(dtype: np.dtype) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ import numpy as np
 from rgflow.errors import RgflowError
 from rgflow.store.digest import canonical_json, digest, digest_variables
 from rgflow.store.manifest import manifest_of, write_manifest
+from rgflow.store.scratch import ScratchArrays
 from rgflow.store.temporary import remove_leftovers, replace_directory, temporary_sibling
 from rgflow.store.variables import document, validate
 
@@ -20,9 +22,15 @@ if TYPE_CHECKING:
 
 PROVENANCE = "rgflow"
 
+Certify = Callable[["xr.Dataset", ScratchArrays], Mapping[str, Any]]
+"""(what was written, room for intermediate arrays in files) -> attributes of the result that only the whole of it tells."""
 
-def publish(dataset: xr.Dataset, store: Path, provenance: Mapping[str, Any]) -> str:
+
+def publish(dataset: xr.Dataset, store: Path, provenance: Mapping[str, Any], certify: Certify | None = None) -> str:
     """Validate ``dataset``, write it under a temporary name, read it back, and rename it to ``store``; then its manifest.
+
+    A dataset of dask arrays is evaluated chunk by chunk as it is written, and never in memory as a whole: its digest is that
+    of what reads back, each chunk with a checksum.
 
     Whatever happens, ``store`` is either absent, the previous result, or complete: a kill, a full disk or an exception
     leaves at most a temporary sibling (``.x.zarr.*.tmp``), which the next publication removes.
@@ -35,6 +43,8 @@ def publish(dataset: xr.Dataset, store: Path, provenance: Mapping[str, Any]) -> 
         Final name, ``*.zarr``.
     provenance : mapping
         JSON-able facts kept in the store's attributes; they do not enter the digest.
+    certify : callable, optional
+        Looks at what was written before it gets its final name: raises if it is unusable, returns further attributes.
 
     Returns
     -------
@@ -49,12 +59,14 @@ def publish(dataset: xr.Dataset, store: Path, provenance: Mapping[str, Any]) -> 
     validate(dataset, str(store))
     for final in (store, manifest_of(store)):
         remove_leftovers(final)
-    variables = digest_variables(dataset)
-    with temporary_sibling(store) as temporary:
+    with temporary_sibling(store) as temporary, temporary_sibling(store) as scratch:
         write_zarr(document(dataset), temporary, provenance)
         with open_zarr(temporary) as written:
-            if digest_variables(written) != variables:
-                raise RgflowError(f"{store}: what was written does not read back equal; disk or memory fault?")
+            attributes = certify(written, ScratchArrays(scratch)) if certify else {}
+            variables = digest_variables(written)
+        if not dataset.chunks and digest_variables(dataset) != variables:
+            raise RgflowError(f"{store}: what was written does not read back equal; disk or memory fault?")
+        _add_attributes(temporary, attributes)
         replace_directory(temporary, store)
     content = digest(variables)
     write_manifest(manifest_of(store), content, variables)
@@ -62,13 +74,38 @@ def publish(dataset: xr.Dataset, store: Path, provenance: Mapping[str, Any]) -> 
 
 
 def write_zarr(dataset: xr.Dataset, path: Path, provenance: Mapping[str, Any]) -> None:
-    """Write a Zarr v3 store with consolidated metadata, one chunk per array up to 64 MiB."""
+    """Write a Zarr v3 store with consolidated metadata.
+
+    An array is one chunk up to 64 MiB. Dask arrays keep their chunks and are many noisy numbers: a fast codec serves best.
+    """
     attributed = _with_portable_strings(dataset).assign_attrs({PROVENANCE: canonical_json(dict(provenance))})
     for variable in attributed.variables.values():
-        variable.encoding = {}
+        variable.encoding = {"compressors": _fast_codecs()} if variable.chunks else {}
+    with _consolidated():
+        attributed.to_zarr(path, zarr_format=3, consolidated=True, mode="w-")
+
+
+def _fast_codecs() -> tuple[Any, ...]:
+    from zarr.codecs import BloscCodec, Crc32cCodec
+
+    return BloscCodec(cname="lz4", shuffle="shuffle"), Crc32cCodec()
+
+
+def _add_attributes(path: Path, attributes: Mapping[str, Any]) -> None:
+    """Add attributes to a store that is written already."""
+    import zarr
+
+    if attributes:
+        with _consolidated():
+            zarr.open_group(path, mode="r+", use_consolidated=False).update_attributes(dict(attributes))
+            zarr.consolidate_metadata(path, zarr_format=3)
+
+
+@contextmanager
+def _consolidated() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Consolidated metadata is currently not part")
-        attributed.to_zarr(path, zarr_format=3, consolidated=True, mode="w-")
+        yield
 
 
 def open_zarr(path: Path, chunks: Any = None) -> xr.Dataset:

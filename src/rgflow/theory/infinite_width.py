@@ -1,47 +1,41 @@
-"""Infinite-width K and Theta of thousands of inputs: block by block through all layers, in threads."""
+"""Infinite-width K and Theta of thousands of inputs: block by block through all layers, as lazily evaluated matrices."""
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import MutableMapping
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from functools import partial
+from itertools import combinations_with_replacement
+from operator import itemgetter
+from typing import Any, Literal
+from uuid import uuid4
 
+import dask.array as da
 import numpy as np
 import xarray as xr
-from scipy.linalg import lapack
 
 from rgflow.errors import RgflowError
 from rgflow.gaussian.single import single_mean
 from rgflow.inputs import Inputs, checked_inputs
 from rgflow.network import Network
-from rgflow.theory.dual import Block, Dual, dual
+from rgflow.theory.dual import Block, Dual, Means, dual
+from rgflow.theory.semidefinite import positive_semidefinite, slices
 
 Precision = Literal["float32", "float64"]
 
-_TILE = 192  # a dozen temporaries of a block fit the second-level cache
-_TILES_AHEAD = 4
-_LARGEST_IN_MEMORY = 2**30  # bytes of one matrix
+_BLOCK = 192  # inputs: a dozen temporaries of a block of pairs fit the second-level cache
+_LARGEST_TILE = 4 * _BLOCK  # a file of 2.4 or 4.7 MB
+_TILES = 8  # along a side, if the tile is not at its largest: enough for several workers
 _TOLERANCE = {"float32": 1e-6, "float64": 1e-10}
-
-
-class Tile(NamedTuple):
-    """K and Theta in the last layer for a block of pairs; blocks above the diagonal only, the rest is symmetric."""
-
-    rows: slice
-    cols: slice
-    K: Block
-    Theta: Block
 
 
 def infinite_width_theory(
     network: Network, inputs: Inputs, precision: Precision = "float64", workers: int = 1
 ) -> xr.Dataset:
-    """K and Theta of the last layer for many inputs.
+    """K and Theta of the last layer for many inputs, in memory.
 
-    Besides the result itself only O(N) numbers per layer and a few blocks per worker are held. Matrices beyond 1 GiB are
-    mapped to temporary files (in the folder TMPDIR), so that memory stays bounded; the files vanish with the result.
+    Besides the two matrices and half a matrix for the check of positivity, O(N) numbers per layer and a few tiles per
+    worker are held. :func:`rgflow.stream_infinite_width` writes the matrices to a store instead.
 
     Parameters
     ----------
@@ -57,8 +51,7 @@ def infinite_width_theory(
     Returns
     -------
     Dataset with K and Theta on ``sample_1``, ``sample_2``; attributes ``expansion_error`` (largest relative error of
-    the pair averages, 0 for closed forms) and ``K_positive_semidefinite``, ``Theta_positive_semidefinite``: whether
-    the matrix plus N times the rounding error of its largest entry has a Cholesky factor.
+    the pair averages, 0 for closed forms) and those of :func:`certificate`.
 
     Raises
     ------
@@ -66,56 +59,77 @@ def infinite_width_theory(
         Unusable inputs, an activation with kinks that is not scale-invariant, an expansion that does not converge, or
         a result that is not finite.
     """
+    lazy = lazy_infinite_width(network, inputs, precision)
+    matrices = {name: np.empty(array.shape, array.dtype) for name, array in lazy.data_vars.items()}
+    sources = [lazy[name].data for name in matrices]
+    da.store(sources, list(matrices.values()), lock=False, scheduler="threads", num_workers=workers)
+    result = lazy.copy(data=matrices)
+    return result.assign_attrs(certificate(result, {}))
+
+
+def lazy_infinite_width(network: Network, inputs: Inputs, precision: Precision = "float64") -> xr.Dataset:
+    """The same dataset as dask arrays, to be evaluated tile by tile by whoever stores it; no certificate yet.
+
+    A tile above the diagonal and its mirror image are chunks of both matrices and are calculated together, once, when all
+    is stored in one go. Same parameters and errors as :func:`infinite_width_theory`, the last error upon evaluation.
+    """
     plan = _plan(network, inputs, precision)
-    result = {name: _square_matrix(len(plan.inputs), precision) for name in ("K", "Theta")}
-    for tile in _tiles(plan, workers):
-        for matrix, block in zip(result.values(), (tile.K, tile.Theta), strict=True):
-            matrix[tile.rows, tile.cols] = block
-            matrix[tile.cols, tile.rows] = block.T
-    attributes: dict[str, Any] = {"expansion_error": plan.error}
-    for name, matrix in result.items():
-        attributes[f"{name}_positive_semidefinite"] = int(positive_semidefinite(matrix))
-    samples = np.arange(len(plan.inputs))
-    dims = ("sample_1", "sample_2")
+    samples, dims = np.arange(len(plan.inputs)), ("sample_1", "sample_2")
     return xr.Dataset(
-        {name: (dims, matrix) for name, matrix in result.items()}, dict.fromkeys(dims, samples), attributes
+        {name: (dims, matrix) for name, matrix in zip(("K", "Theta"), _lazy_matrices(plan), strict=True)},
+        dict.fromkeys(dims, samples),
+        {"expansion_error": plan.error},
     )
 
 
-def infinite_width_tiles(
-    network: Network, inputs: Inputs, precision: Precision = "float64", workers: int = 1
-) -> Iterator[Tile]:
-    """The same block by block, for results that do not fit in memory; same parameters and errors."""
-    return _tiles(_plan(network, inputs, precision), workers)
+def certificate(kernels: xr.Dataset, scratch: MutableMapping[int, Block]) -> dict[str, Any]:
+    """Attributes that say whether kernels are positive semidefinite, and how that was found.
 
+    Parameters
+    ----------
+    kernels
+        Symmetric matrices, in memory or in an open store, which is read block by block.
+    scratch
+        Takes the factor, see :func:`rgflow.theory.semidefinite.positive_semidefinite`.
 
-def _square_matrix(count: int, precision: Precision) -> Block:
-    """An (N, N) matrix to fill, in memory or, if it is large, in a file that has no name and ends with the matrix."""
-    shape = (count, count)
-    if np.dtype(precision).itemsize * count**2 <= _LARGEST_IN_MEMORY:
-        return np.empty(shape, dtype=precision)
-    with tempfile.TemporaryFile() as file:
-        return np.memmap(file, dtype=precision, mode="w+", shape=shape)
-
-
-def positive_semidefinite(matrix: Block) -> bool:
-    """Whether a symmetric (N, N) matrix plus N eps max|diagonal| has a Cholesky factor.
-
-    The factor overwrites the upper triangle for the moment, which is restored: no second matrix is held.
+    Returns
+    -------
+    ``<name>_positive_semidefinite``, 1 or 0, for each variable, and ``positive_semidefinite_check``.
     """
-    diagonal = matrix.diagonal().copy()
-    np.fill_diagonal(matrix, diagonal + len(matrix) * np.finfo(matrix.dtype).eps * np.abs(diagonal).max())
-    factor = lapack.spotrf if matrix.dtype == np.float32 else lapack.dpotrf
-    _, info = factor(matrix.T, lower=1, overwrite_a=1, clean=0)  # the lower triangle of the transpose, in its order
-    for row in range(len(matrix)):
-        matrix[row, row + 1 :] = matrix[row + 1 :, row]
-    np.fill_diagonal(matrix, diagonal)
-    return bool(info == 0)
+    found = {
+        f"{name}_positive_semidefinite": int(positive_semidefinite(matrix, scratch, _LARGEST_TILE))
+        for name, matrix in kernels.data_vars.items()
+    }
+    return {**found, "positive_semidefinite_check": "Cholesky factor of M + N eps max|M_aa|, block by block"}
+
+
+def _lazy_matrices(plan: _Plan) -> tuple[da.Array, da.Array]:
+    """K and Theta in tiles; those below the diagonal are transposed from above."""
+    pieces = slices(len(plan.inputs), _tile_size(len(plan.inputs)))
+    tile, *matrices = [f"{name}-{uuid4().hex}" for name in ("tile", "K", "Theta")]
+    calculate, graph = partial(_tile, plan), dict[Any, Any]()
+    for (i, rows), (j, cols) in combinations_with_replacement(enumerate(pieces), 2):
+        graph[tile, i, j] = (calculate, rows, cols)
+        for which, name in enumerate(matrices):
+            graph[name, j, i] = (_mirrored, (tile, i, j), which)
+            graph[name, i, j] = (itemgetter(which), (tile, i, j))
+    chunks = (tuple(piece.stop - piece.start for piece in pieces),) * 2
+    K, Theta = (da.Array(graph, name, chunks, plan.inputs.dtype) for name in matrices)  # type: ignore[no-untyped-call]
+    return K, Theta
+
+
+def _mirrored(means: Means, which: int) -> Block:
+    return means[which].T
+
+
+def _tile_size(count: int) -> int:
+    """Inputs along a side of a tile, in whole blocks."""
+    return min(_LARGEST_TILE, max(1, count // (_TILES * _BLOCK)) * _BLOCK)
 
 
 @dataclass(frozen=True)
 class _Layer:
-    """One step l -> l+1: pair averages, their values for equal inputs, hyperparameters of layer l+1."""
+    """One step l -> l+1: pair averages, their values for equal inputs, hyperparameters of layer l+1, skip connection."""
 
     averages: Dual
     ss_diagonal: Block
@@ -124,6 +138,7 @@ class _Layer:
     C_W: float
     lambda_b: float
     lambda_W: float
+    skip: float
 
 
 @dataclass(frozen=True)
@@ -140,14 +155,15 @@ def _plan(network: Network, inputs: Inputs, precision: Precision) -> _Plan:
     x = checked_inputs(network, inputs)
     x /= np.sqrt(x.shape[1])
     variance = network.C_b[0] + network.C_W[0] * np.einsum("ai,ai->a", x, x)
-    layers, errors = [], [0.0]
+    layers, errors, skip = [], [0.0], network.xi_2**2
     for layer in range(1, network.depth):
         averages, error = dual(network.activation, variance.astype(precision), _TOLERANCE[precision])
         with np.errstate(over="ignore"):  # reported below
             ss, dd = (_diagonal(network, variance, order) for order in (0, 1))
-            variance = network.C_b[layer] + network.C_W[layer] * ss
-        hyperparameters = (values[layer] for values in (network.C_b, network.C_W, network.lambda_b, network.lambda_W))
-        layers.append(_Layer(averages, ss.astype(precision), dd.astype(precision), *hyperparameters))
+            C_b, C_W, lambda_b, lambda_W = network.hyperparameters(layer + 1)
+            variance = C_b + C_W * ss + skip * variance
+        diagonals = (ss.astype(precision), dd.astype(precision))
+        layers.append(_Layer(averages, *diagonals, C_b, C_W, lambda_b, lambda_W, skip))
         errors.append(error)
         if not np.isfinite(variance).all():
             raise RgflowError(f"K is not finite at layer {layer + 1}: the network is far from criticality")
@@ -163,17 +179,27 @@ def _diagonal(network: Network, variance: Block, order: int) -> Block:
     return mean_square * variance if order == 0 else np.where(variance > 0, mean_square, slopes[0] ** 2)
 
 
-def _tiles(plan: _Plan, workers: int) -> Iterator[Tile]:
-    """Tiles on and above the diagonal, computed a few per worker ahead of their use."""
-    starts = range(0, len(plan.inputs), _TILE)
-    places = [(slice(i, i + _TILE), slice(j, j + _TILE)) for i in starts for j in starts if i <= j]
-    batch = _TILES_AHEAD * workers
-    with ThreadPoolExecutor(workers) as threads:
-        for first in range(0, len(places), batch):
-            yield from threads.map(lambda place: _tile(plan, *place), places[first : first + batch])
+def _tile(plan: _Plan, rows: slice, cols: slice) -> Means:
+    """K and Theta in the last layer for the pairs of a tile on or above the diagonal, calculated in blocks."""
+    K, Theta = np.empty((2, rows.stop - rows.start, cols.stop - cols.start), plan.inputs.dtype)
+    across = slices(len(K[0]), _BLOCK)
+    for i, down in enumerate(slices(len(K), _BLOCK)):
+        for right in across[i if rows == cols else 0 :]:
+            means = _block(plan, _shifted(down, rows.start), _shifted(right, cols.start))
+            K[down, right], Theta[down, right] = means
+    return (_symmetric(K), _symmetric(Theta)) if rows == cols else (K, Theta)
 
 
-def _tile(plan: _Plan, rows: slice, cols: slice) -> Tile:
+def _symmetric(upper: Block) -> Block:
+    """The symmetric matrix of an upper triangle, to the last bit."""
+    return np.asarray(np.triu(upper) + np.triu(upper, 1).T)
+
+
+def _shifted(piece: slice, start: int) -> slice:
+    return slice(start + piece.start, start + piece.stop)
+
+
+def _block(plan: _Plan, rows: slice, cols: slice) -> Means:
     network = plan.network
     gram = plan.inputs[rows] @ plan.inputs[cols].T
     K, Theta = network.C_b[0] + network.C_W[0] * gram, network.lambda_b[0] + network.lambda_W[0] * gram
@@ -182,8 +208,8 @@ def _tile(plan: _Plan, rows: slice, cols: slice) -> Tile:
         if rows == cols:
             np.fill_diagonal(ss, layer.ss_diagonal[rows])
             np.fill_diagonal(dd, layer.dd_diagonal[rows])
-        K = layer.C_b + layer.C_W * ss
-        Theta = layer.lambda_b + layer.lambda_W * ss + layer.C_W * dd * Theta
+        K = layer.C_b + layer.C_W * ss + layer.skip * K
+        Theta = layer.lambda_b + layer.lambda_W * ss + (layer.C_W * dd + layer.skip) * Theta
     if not (np.isfinite(K).all() and np.isfinite(Theta).all()):
         raise RgflowError("K or Theta is not finite: the network is far from criticality")
-    return Tile(rows, cols, K, Theta)
+    return K, Theta

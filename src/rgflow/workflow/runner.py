@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from rgflow.errors import RgflowError
 from rgflow.store import memo
-from rgflow.store.digest import digest_json
+from rgflow.store.digest import digest_json, slabs
 from rgflow.store.manifest import read_manifest, store_of
 from rgflow.workflow.progress import show_progress
-from rgflow.workflow.stage import Resources, Stage
+from rgflow.workflow.stage import Resources, Scratch, Stage
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -54,7 +54,7 @@ def run_stage(stage: Stage, spec: Mapping[str, Any], inputs: Manifests, output: 
         return
     started = time.monotonic()
     result = _compute(stage, spec, inputs, resources)
-    _publish(result, store, identity)
+    _publish(stage, result, store, identity, resources.workers)
     memo.keep(store, key)
     _log.info("%s: %s published after %.1f s", stage.name, store, time.monotonic() - started)
 
@@ -68,12 +68,19 @@ def _compute(stage: Stage, spec: Mapping[str, Any], inputs: Manifests, resources
         return stage.load()(datasets, spec, replace(resources, progress=progress))
 
 
-def _publish(result: xr.Dataset, store: Path, identity: dict[str, Any]) -> None:
+def _publish(stage: Stage, result: xr.Dataset, store: Path, identity: dict[str, Any], workers: int) -> None:
+    """Publish a result; lazy arrays are evaluated now, in threads."""
+    import dask
+
     from rgflow.store.provenance import provenance
     from rgflow.store.publish import publish
 
-    require_finite(result, str(identity["stage"]))
-    publish(result, store, {**identity, **provenance()})
+    def certify(written: xr.Dataset, scratch: Scratch) -> Mapping[str, Any]:
+        require_finite(written, stage.name)
+        return stage.certify(written, scratch)
+
+    with dask.config.set(scheduler="threads", num_workers=workers):
+        publish(result, store, {**identity, **provenance()}, certify)
 
 
 def require_finite(result: xr.Dataset, where: str) -> None:
@@ -88,11 +95,12 @@ def require_finite(result: xr.Dataset, where: str) -> None:
     for name, array in result.data_vars.items():
         if array.dtype.kind != "f" or lookup(str(name)).may_be_missing:
             continue
-        bad = ~np.isfinite(array.values)
-        if bad.any():
-            raise RgflowError(
-                f"{where}: {name} is not finite{_first_place(array, bad)}; is the network off critical, too deep or unstable?"
-            )
+        for slab in slabs(array):
+            bad = ~np.isfinite(slab.values)
+            if bad.any():
+                raise RgflowError(
+                    f"{where}: {name} is not finite{_first_place(slab, bad)}; is the network off critical, too deep or unstable?"
+                )
 
 
 def _first_place(array: xr.DataArray, bad: Any) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -41,6 +41,11 @@ class Resources:
 
 Datasets = Mapping[str, "list[xr.Dataset]"]
 Run = Callable[[Datasets, Spec, Resources], "xr.Dataset"]
+Scratch = MutableMapping[int, Any]  # room for intermediate arrays
+
+
+def _nothing(_written: xr.Dataset, _scratch: Scratch) -> Mapping[str, Any]:
+    return {}
 
 
 @dataclass(frozen=True)
@@ -55,6 +60,11 @@ class Stage:
         """Import the stage's module and return its function ``run(datasets, spec, resources) -> xr.Dataset``."""
         run: Run = import_module(self.module).run
         return run
+
+    def certify(self, written: xr.Dataset, scratch: Scratch) -> Mapping[str, Any]:
+        """Attributes that the stage's module tells of the whole result, once it is written; mostly none."""
+        attributes: Mapping[str, Any] = getattr(import_module(self.module), "certify", _nothing)(written, scratch)
+        return attributes
 
     @property
     def code(self) -> str:

@@ -4,18 +4,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rgflow.theory.infinite_width import infinite_width_theory
+from rgflow.theory.infinite_width import certificate, lazy_infinite_width
 from rgflow.workflow.stages.build import network_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import xarray as xr
 
-    from rgflow.workflow.stage import Datasets, Resources, Spec
+    from rgflow.workflow.stage import Datasets, Resources, Scratch, Spec
 
 
-def run(datasets: Datasets, spec: Spec, resources: Resources) -> xr.Dataset:
-    """See :func:`rgflow.theory.infinite_width.infinite_width_theory`; its attributes say whether K and Theta are kernels."""
+def run(datasets: Datasets, spec: Spec, _resources: Resources) -> xr.Dataset:
+    """See :func:`rgflow.theory.infinite_width.lazy_infinite_width`: the matrices are evaluated as they are written."""
     (inputs,) = datasets["inputs"]
     network = network_of(spec, datasets, outputs=1)
-    result = infinite_width_theory(network, inputs["x"].values, spec["precision"], resources.workers)
-    return result.rename(K="K_output", Theta="Theta_output")
+    lazy = lazy_infinite_width(network, inputs["x"].values, spec["precision"])
+    return lazy.rename(K="K_output", Theta="Theta_output")
+
+
+def certify(written: xr.Dataset, scratch: Scratch) -> Mapping[str, int | str]:
+    """See :func:`rgflow.theory.infinite_width.certificate`."""
+    return certificate(written, scratch)
