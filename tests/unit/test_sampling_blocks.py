@@ -184,6 +184,44 @@ def test_more_legs_than_outputs() -> None:
     sample_initialization(network, INPUTS, members=2000, seed=1, tensors=("K", "V", "Theta", "D"), device="cpu")
 
 
+@pytest.mark.parametrize(
+    ("network", "tensors", "message"),
+    [
+        (
+            Network("relu", (3, 5, 5), 0.0, 2.0, xi_2=0.5),
+            ("K", "A"),
+            "'A' of a residual network; allowed: K, T3, V, Theta",
+        ),
+        (Network("relu", (3, 1, 1), 0.0, 2.0, xi_2=0.5), ("V",), "'V' needs 2 neurons; layer 1 has 1"),
+        (Network("relu", (3, 5, 5), 0.0, 2.0), ("K", "T3"), "'T3' vanishes in a plain network"),
+    ],
+)
+def test_tensors_that_a_kind_of_network_does_not_have(network: Network, tensors: tuple[str, ...], message: str) -> None:
+    with pytest.raises(RgflowError, match=message):
+        sample_initialization(network, INPUTS, members=2000, seed=1, tensors=tensors)
+
+
+@pytest.mark.parametrize("sampler", ["marginal", "weights"])
+def test_strengths_of_a_residual_network_key_its_draws(sampler: str) -> None:
+    one, other = (
+        sample_initialization(
+            Network("relu", (3, 5, 5), 0.0, 2.0, xi_2=xi_2), INPUTS, members=2000, seed=1, sampler=sampler, kept=5
+        )
+        for xi_2 in (0.5, 0.6)
+    )
+    assert (one["preactivation"].isel(layer=0) != other["preactivation"].isel(layer=0)).all()
+    assert one.attrs["network"] != other.attrs["network"]
+    assert one["ntk"].sizes["output_1"] == one["preactivation"].sizes["output_1"] == 2
+
+
+def test_members_are_kept_where_the_ntk_of_one_neuron_is_drawn() -> None:
+    found = sample_initialization(
+        NETWORK, INPUTS, members=2000, seed=1, tensors=("K", "Theta"), sampler="weights", kept=5
+    )
+    assert found["preactivation"].sizes["member"] == 5
+    assert "ntk" not in found
+
+
 def test_inputs_that_do_not_fit() -> None:
     with pytest.raises(RgflowError, match=r"inputs have shape \(2, 2\)"):
         sample_initialization(NETWORK, INPUTS[:, :2], members=2000, seed=1)
