@@ -21,7 +21,8 @@ from rgflow.sampling.samples import Samples, Target
 from rgflow.sampling.weights import weight_samples
 
 BATCH = 1000
-BOUND = 5.0
+BOUND = 5.0  # of 40 batches
+MANY_BOUND = 4.0  # of 400
 
 CASES = {
     "gelu": ("gelu", (4, 5, 6, 4), 2),
@@ -98,7 +99,7 @@ def test_moments_up_to_third_order(name: str, repeated: bool, C_b: float) -> Non
 @pytest.mark.parametrize("C_b", [0.0, 0.3])
 @pytest.mark.parametrize("name", CASES)
 def test_moments_up_to_third_order_of_many_networks(name: str, repeated: bool, C_b: float) -> None:
-    assert float(deviations(drawn(make_target(name, repeated, C_b)), 400).abs().max()) < BOUND
+    assert float(deviations(drawn(make_target(name, repeated, C_b)), 400).abs().max()) < MANY_BOUND
 
 
 def test_float64_agrees_too() -> None:

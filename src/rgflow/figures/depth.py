@@ -79,7 +79,7 @@ def _draw_deviation(axes: Axes, series: xr.Dataset) -> None:
     unit = 100 / series["theory"]
     for (n, color), offset in _fanned(series["width"].values):
         deviation = (series["experiment"].sel(width=n) - series["theory"]) * unit
-        stderr = series["stderr"].sel(width=n) * unit
+        stderr = series["stderr"].sel(width=n) * abs(unit)
         axes.errorbar(series["layer"] + offset, deviation, stderr, fmt="o", color=color)
         if series["next_order_known"].all():
             axes.plot(series["layer"], series["next_order"] / n * unit, "--", color=color, lw=0.9)
