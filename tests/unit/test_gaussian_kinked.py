@@ -131,7 +131,16 @@ def test_what_does_not_exist_is_an_error() -> None:
         perceptron.pair(1)
 
 
-def test_dependent_inputs_with_kinks_are_an_error() -> None:
-    K = np.outer([1.0, 2.0], [1.0, 2.0])
+def test_nearly_dependent_inputs_with_kinks_are_an_error() -> None:
+    K = np.outer([1.0, 2.0], [1.0, 2.0]) + 1e-9 * np.eye(2)
     with pytest.raises(RgflowError, match="nearly dependent"):
         Expectations(activation("elu"), K).pair(0)
+
+
+def test_strongly_correlated_triples_do_not_overflow() -> None:
+    """The density of the inner pair, of correlation 0.99 given the third input, on a grid of its own."""
+    x = np.array([[1.0, 0.0, 0.0], [0.3, 1.0, 0.0], [0.3, 1.0, 0.15]])
+    act = activation("leaky_relu", slope=0.3)
+    panels, closed = (engine(act, x @ x.T, 1e-9).products(3) for engine in (KinkedMoments, ScaleInvariantMoments))
+    used = reduce(np.add.outer, [np.array([i + j for i, j in powers(3)])] * 3) == 4
+    np.testing.assert_allclose(panels[:, used], closed[:, used], rtol=1e-8, atol=1e-9)

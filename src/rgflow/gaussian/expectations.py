@@ -26,8 +26,8 @@ class Expectations:
     ----------
     activation
         The activation sigma; one with kinks is integrated exactly from kink to kink. Unless it is scale-invariant,
-        different inputs must then not be parallel, nor four of them nearly dependent outside a plane. An input without
-        variance is 0 for certain, and sigma'(0) at a kink the one that networks use.
+        inputs may then be parallel or in one plane exactly, but not nearly so. An input without variance is 0 for certain,
+        and sigma'(0) at a kink the one that networks use.
     K
         Covariance (N, N), symmetric and positive semidefinite.
     rtol

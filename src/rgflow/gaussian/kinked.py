@@ -8,6 +8,7 @@ derivatives at the kinks, whose pairing with the density is a derivative of the 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from functools import cached_property, partial
 
 import numpy as np
@@ -19,6 +20,7 @@ from rgflow.gaussian.density import density_derivative
 from rgflow.gaussian.moments import Array, powers, product_values, subsets
 from rgflow.gaussian.nested import Family, contract, flattest_order
 from rgflow.gaussian.nodes import panel_rule, piecewise_edges
+from rgflow.gaussian.parallel import ParallelPair, parallel_pairs
 from rgflow.gaussian.planar import is_planar, planar_product_means
 from rgflow.gaussian.price import price_gradient, price_hessian
 from rgflow.gaussian.single import kinked_rule, single_mean
@@ -30,12 +32,15 @@ _TENSOR_COUNT, _TENSOR_CONTROL_COUNT = 8, 10  # where cost grows with their four
 _LARGEST_GRID = {2: 200_000, 3: 5_000, 4: 400}  # nodes per input: what fits time and memory
 _POINTS_AT_ONCE = 128
 _TILE = 16  # outer nodes that share a window of inner nodes
+_LARGEST_EXPONENT = 300.0  # of a factor of the density
 
 
 class KinkedMoments:
     """`Moments` of an activation with kinks.
 
-    Distinct inputs must not be nearly parallel, and four of them not lie near a common hyperplane, unless all in one plane.
+    Inputs may be parallel, or lie in one plane or space; otherwise no two of them may be nearly parallel, nor four lie near
+    a common hyperplane. Where deltas of parallel inputs meet, their pair has derivatives along the cone that scaling spans only:
+    all of it in the variance of the first, at a fixed ratio of the two.
     """
 
     def __init__(self, activation: Activation, K: Array, rtol: float) -> None:
@@ -45,31 +50,64 @@ class KinkedMoments:
     def pair(self, p: int, q: int) -> Array:
         result = np.array(self._tables[p, q])
         np.fill_diagonal(result, np.asarray(single_mean(self._activation, (p, q), self._K.diagonal())))
+        for (a, b), line in self._parallel.items():
+            result[a, b], result[b, a] = line.mean(p, q), line.mean(q, p)
         return result
 
     def gradient(self, p: int) -> Array:
-        slots = price_gradient(lambda i, j: self._tables[i, j], p)
+        if p == 0 and not self._has_jumps:
+            slots = price_gradient(self.pair, p)
+        else:
+            slots = price_gradient(lambda i, j: self._tables[i, j], p)
+            for (a, b), line in self._parallel.items():
+                slots[a, b, 0] = slots[b, a, 2] = line.scale_derivative(p, 1)
         diagonal = np.arange(len(slots))
+        slots[diagonal, diagonal] = 0.0
         slots[diagonal, diagonal, 1] = [self._variance_derivative(p, 1, K) for K in self._K.diagonal()]
         return slots
 
     def hessian(self, p: int) -> Array:
         slots = price_hessian(lambda i, j: self._tables[i, j], p)
+        for (a, b), line in self._parallel.items():
+            slots[a, b, 0, 0] = slots[b, a, 2, 2] = line.scale_derivative(p, 2)
         diagonal = np.arange(len(slots))
         slots[diagonal, diagonal, 1, 1] = [self._variance_derivative(p, 2, K) for K in self._K.diagonal()]
         return slots
 
     def products(self, d: int) -> Array:
         chosen = subsets(len(self._K), d)
-        route = {1: self._single_products, 2: self._pair_products}.get(d, self._tensor_products)
+        covariances = [self._K[np.ix_(s, s)] for s in chosen]
         count, control = (_COUNT, _CONTROL_COUNT) if d < 3 else (_TENSOR_COUNT, _TENSOR_CONTROL_COUNT)
-        found = np.array([route(self._K[np.ix_(s, s)], count) for s in chosen])
-        self._check(found[0], route(self._K[np.ix_(chosen[0], chosen[0])], control))
-        if any(jump for jump in self._jumps[0]):  # sigma' has delta functions: only products of sigma exist
+        found = np.array([self._product_route(K)(K, count) for K in covariances])
+        hardest = int(np.argmin([_smallest_eigenvalue(K) for K in covariances]))
+        for index in {0, hardest}:
+            K = covariances[index]
+            self._check(found[index], self._product_route(K)(K, control))
+        if self._has_jumps:  # sigma' has delta functions: only products of sigma exist
             for axis in range(1, d + 1):
                 primed = [k for k, (_, primes) in enumerate(powers(d)) if primes]
                 np.moveaxis(found, axis, 0)[primed] = np.nan
         return found
+
+    def _product_route(self, K: Array) -> Callable[[Array, int], Array]:
+        if len(K) == 1:
+            return self._single_products
+        if len(K) == 2 and not parallel_pairs(K):
+            return self._pair_products
+        return self._planar_products if is_planar(K) else self._tensor_products
+
+    @cached_property
+    def _parallel(self) -> dict[tuple[int, int], ParallelPair]:
+        sd = np.sqrt(self._K.diagonal())
+        signs = np.sign(self._K)
+        return {
+            (a, b): ParallelPair(self._activation, float(sd[a]), float(signs[a, b] * sd[b]))
+            for a, b in parallel_pairs(self._K)
+        }
+
+    @cached_property
+    def _has_jumps(self) -> bool:
+        return any(self._jumps[0])
 
     @cached_property
     def _jumps(self) -> Array:
@@ -80,10 +118,12 @@ class KinkedMoments:
 
     @cached_property
     def _tables(self) -> Array:
-        """<sigma^(p)_a sigma^(q)_b> of different inputs in the sense of distributions: (p, q, a, b); 0 for a = b."""
+        """<sigma^(p)_a sigma^(q)_b> of inputs that are not parallel, in the sense of distributions: (p, q, a, b); else 0."""
         n = len(self._K)
         tables = np.zeros((MAX_ORDER + 1, MAX_ORDER + 1, n, n))
         for a, b in subsets(n, 2):
+            if (a, b) in self._parallel:
+                continue
             S = self._K[np.ix_((a, b), (a, b))]
             found = self._pair_table(S, _COUNT)
             self._check(found, self._pair_table(S, _CONTROL_COUNT))
@@ -150,11 +190,13 @@ class KinkedMoments:
         (x, f), (y, g) = (self._grid(family, K, k, count) for k in (0, 1))
         return _banded_mean(x, f, y, g, K)
 
+    def _planar_products(self, K: Array, count: int) -> Array:
+        family = partial(product_values, self._activation, d=len(K))
+        return planar_product_means(family, self._activation.kinks, K, count)
+
     def _tensor_products(self, K: Array, count: int) -> Array:
         d = len(K)
         family = partial(product_values, self._activation, d=d)
-        if is_planar(K):
-            return planar_product_means(family, self._activation.kinks, K, count)
         order = flattest_order(K)
         grids = [self._grid(family, K, k, count) for k in order]
         return np.transpose(_tensor_mean(grids, K[np.ix_(order, order)]), np.argsort(order))
@@ -165,6 +207,12 @@ class KinkedMoments:
             what = f"Gaussian means of {self._activation.label}"
             raise RgflowError(f"{what}: estimated error {error:.1e} exceeds rtol = {self._rtol:.1e}")
         self.error = max(self.error, error)
+
+
+def _smallest_eigenvalue(K: Array) -> float:
+    """Of the correlations."""
+    sd = np.sqrt(K.diagonal())
+    return float(np.linalg.eigvalsh(K / np.outer(sd, sd))[0])
 
 
 def _banded_mean(x: Array, f: Array, y: Array, g: Array, S: Array) -> Array:
@@ -205,7 +253,8 @@ def _tiles(index: NDArray[np.intp]) -> list[NDArray[np.intp]]:
 def _tile_means(centers: Array, grids: list[tuple[Array, Array]], S: Array) -> Array:
     """<f(z_1) g(z_2)> of z ~ N(center, S) for neighbouring centers: (center, f, g).
 
-    Coordinates are relative to the middle of the tile, so that no factor of the density overflows.
+    Coordinates are relative to the middle of the tile, so that no factor of the density overflows unless the pair is strongly
+    correlated; then the density is taken whole.
     """
     middle = centers.mean(axis=0)
     reach = _REACH * np.sqrt(S.diagonal()) + np.ptp(centers, axis=0) / 2
@@ -213,7 +262,11 @@ def _tile_means(centers: Array, grids: list[tuple[Array, Array]], S: Array) -> A
     (y, f), (z, g) = ((nodes[here], values[:, here]) for (nodes, values), here in zip(grids, windows, strict=True))
     y, z, (p, q) = y - middle[0], z - middle[1], (centers - middle).T[:, :, None]
     (yy, yz), (_, zz) = np.linalg.inv(S)
+    norm = 2 * math.pi * math.sqrt(np.linalg.det(S))
+    if abs(yz) * np.abs(y).max(initial=0.0) * np.abs(z).max(initial=0.0) > _LARGEST_EXPONENT:
+        u, v = (y - p)[:, :, None], (z - q)[:, None, :]
+        return np.asarray(f @ np.exp(-0.5 * (yy * u * u + 2 * yz * u * v + zz * v * v)) @ g.T / norm)
     left = np.exp(-0.5 * yy * (y - p) ** 2 + yz * (y - p / 2) * q)
     right = np.exp(-0.5 * zz * (z - q) ** 2 + yz * (z - q / 2) * p)
-    coupling = np.exp(-yz * np.outer(y, z)) / (2 * math.pi * math.sqrt(np.linalg.det(S)))
+    coupling = np.exp(-yz * np.outer(y, z)) / norm
     return np.stack([(((left * values) @ coupling) * right) @ g.T for values in f], axis=1)

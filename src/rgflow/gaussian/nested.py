@@ -19,6 +19,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from rgflow.errors import RgflowError
 from rgflow.gaussian.moments import Array, subsets
 from rgflow.gaussian.nodes import Vector, hermite_rule, trapezoid_rule
 
@@ -32,6 +33,7 @@ _PAIRS_AT_ONCE = 128
 _GRADE = 4.0  # nats between the resolutions of inner grids
 _FEWEST_NATS = 8.0
 _NODES_AT_ONCE = 2**16  # fits the cache
+_MOST_NODES = 4000  # of a grid, whose square is held in memory
 
 
 @dataclass(frozen=True)
@@ -55,11 +57,20 @@ class Rule:
         step, reach = self._step(loading, 1.0), self._reach()
         if 2 * reach / step > (count := self._hermite_count(loading)):
             return hermite_rule(count)
-        return trapezoid_rule(step, reach, self.shift)
+        return self._trapezoid(loading, 1.0)
 
     def grid(self, loading: float, width: float) -> tuple[Vector, Vector]:
         """Trapezoidal nodes and weights that also resolve a Gaussian of standard deviation `width` <= 1."""
-        return trapezoid_rule(self._step(loading, width), self._reach(), self.shift)
+        return self._trapezoid(loading, width)
+
+    def _trapezoid(self, loading: float, width: float) -> tuple[Vector, Vector]:
+        step, reach = self._step(loading, width), self._reach()
+        if 2 * reach > _MOST_NODES * step:
+            raise RgflowError(
+                f"Gaussian means of preactivations with standard deviation {loading:.3g} need more than {_MOST_NODES} nodes; "
+                "choose C_b and C_W closer to criticality"
+            )
+        return trapezoid_rule(step, reach, self.shift)
 
     def _reach(self) -> float:
         return math.sqrt(2 * self.nats + 8)

@@ -79,10 +79,15 @@ def _smooth_rule(activation: Activation, K: float) -> tuple[Vector, Vector]:
 
 def kinked_rule(activation: Activation, K: float) -> tuple[Vector, Vector]:
     """Nodes u and weights for functions of sqrt(K) u that are smooth from kink to kink."""
-    s = math.sqrt(K)
-    width = min(1.0, activation.analytic_radius / s)
-    edges = piecewise_edges([kink / s for kink in activation.kinks], min(1 / s, width), _REACH, width)
-    u, w = panel_rule(edges, 24)
+    return line_rule(activation, (math.sqrt(K),))
+
+
+def line_rule(activation: Activation, scales: Sequence[float]) -> tuple[Vector, Vector]:
+    """Nodes u and weights for products of functions of s u, s in `scales`, each smooth from kink to kink."""
+    largest = max(map(abs, scales))
+    width = min(1.0, activation.analytic_radius / largest)
+    breaks = [kink / s for s in scales for kink in activation.kinks]
+    u, w = panel_rule(piecewise_edges(breaks, min(1 / largest, width), _REACH, width), 24)
     return u, w * normal_density(u)
 
 
