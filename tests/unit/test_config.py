@@ -58,6 +58,7 @@ def test_wrong_configuration_is_one_clear_line(change: dict[str, Any], message: 
     with pytest.raises(RgflowError) as caught:
         load_config({"study": "test", **change})
     assert message in str(caught.value)
+    assert len(str(caught.value).splitlines()) == 1
 
 
 def test_unknown_activation_names_a_near_miss() -> None:

@@ -11,6 +11,7 @@ from rgflow.activations.registry import names
 from rgflow.errors import RgflowError
 from rgflow.network import Network
 from rgflow.theory.criticality import critical
+from rgflow.theory.infinite_width import infinite_width_theory
 from rgflow.theory.initialization import initialization_theory
 
 X = np.random.default_rng(0).normal(size=(2, 4))
@@ -39,6 +40,15 @@ MISTAKES: dict[str, tuple[Callable[[], object], str]] = {
     "no such file": (lambda: theory("file.py:f"), "no file 'file.py'"),
     "unknown tensor": (lambda: theory(tensors=("K", "Kappa")), "allowed are K, G1, V"),
     "unreachable accuracy": (lambda: theory(rtol=1e-30), r"tanh at max K .* exceeds rtol = 1.0e-30"),
+    "no convergence, broad": (lambda: theory(C_W=1e8), "layer 2: .* need more than 4000 nodes; choose C_b and C_W"),
+    "no convergence, many inputs": (
+        lambda: infinite_width_theory(Network("tanh", WIDTHS, 0.0, 1e6), X),
+        "pair averages of tanh at K = .* need more than 1200 powers",
+    ),
+    "precision": (
+        lambda: infinite_width_theory(Network("tanh", WIDTHS, 0.0, 1.0), X, "float16"),  # type: ignore[arg-type]
+        "precision = 'float16'; allowed: float32, float64",
+    ),
     "overflow": (lambda: theory("monomial", C_W=1e200), "layer 2: Gaussian means of monomial"),
     "jump": (lambda: theory("perceptron"), r"perceptron does not exist: sigma jumps"),
     "dependent inputs": (lambda: theory("elu", np.outer([1.0, 2.0], X[0]), C_W=1e-9), "nearly dependent inputs"),

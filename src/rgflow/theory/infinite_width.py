@@ -152,6 +152,8 @@ class _Plan:
 
 
 def _plan(network: Network, inputs: Inputs, precision: Precision) -> _Plan:
+    if precision not in _TOLERANCE:
+        raise RgflowError(f"precision = {precision!r}; allowed: {', '.join(_TOLERANCE)}")
     x = checked_inputs(network, inputs)
     x /= np.sqrt(x.shape[1])
     variance = network.C_b[0] + network.C_W[0] * np.einsum("ai,ai->a", x, x)

@@ -6,7 +6,7 @@ The JSON schema beside this file is generated from these models (``rgflow schema
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -231,8 +231,18 @@ def load_config(raw: Mapping[str, Any]) -> Config:
     try:
         return Config.model_validate(raw)
     except ValidationError as error:
-        lines = dict.fromkeys(_explain(dict(problem)) for problem in error.errors())
+        lines = dict.fromkeys(_explain(dict(problem)) for problem in _deepest(error.errors()))
         raise RgflowError("\n".join(f"config: {line}" for line in lines)) from None
+
+
+def _deepest(problems: Sequence[Any]) -> list[Any]:
+    """Without those of a union's other branches, which fail where the branch that was meant fails further down."""
+    places = [tuple(part for part in problem["loc"] if _in_config(part)) for problem in problems]
+    return [
+        problem
+        for problem, place in zip(problems, places, strict=True)
+        if not any(len(other) > len(place) and other[: len(place)] == place for other in places)
+    ]
 
 
 def _explain(problem: dict[str, Any]) -> str:
