@@ -33,7 +33,8 @@ rule ensemble_block:
     shell:
         "rgflow ensemble block --spec {params.spec:q} --input inputs {input.inputs:q}"
         " --input hyperparameters {input.hyperparameters:q}"
-        " --workers {threads} --cluster {resources.dask:q} --output {output.manifest:q} > {log:q} 2>&1"
+        " --workers {threads} --memory {resources.mem_mb} --cluster {resources.dask:q}"
+        " --output {output.manifest:q} > {log:q} 2>&1"
 
 
 rule ensemble_combine:

@@ -66,6 +66,14 @@ def test_all_members_kept_or_recorded_ask_for_memory() -> None:
     assert many.memory("training/combine", LABELS) > 1.5 * demand().memory("training/combine", LABELS)
 
 
+def test_memory_grows_with_what_is_drawn_at_once_and_with_the_workers() -> None:
+    drawn = demand(ensemble={"sampler": "weights"})
+    weights = 3 * 4096**2 * 4 / 1e6  # float32
+    assert drawn.memory("ensemble/block", {**LABELS, "width": "4096"}) > 1000 + 2 * weights
+    request = demand().mem_mb("ensemble/block")
+    assert request(wildcards(), 1, threads=8) in range(8 * request(wildcards(), 1) - 8, 8 * request(wildcards(), 1) + 1)
+
+
 def test_estimate_counts_every_job_of_the_workflow() -> None:
     lines = {line.stage: line for line in estimate.estimate(CONFIG)}
     assert {stage: line.jobs for stage, line in lines.items()} == {

@@ -164,6 +164,8 @@ def test_progress_counts_to_the_end() -> None:
         ({"tensors": ("K", "X")}, "tensors: 'X'; allowed: K, T3, V"),
         ({"tensors": ()}, "tensors is empty"),
         ({"seed": -1}, "seed = -1"),
+        ({"seed": 1.5}, "seed = 1.5; allowed: an integer >= 0"),
+        ({"members": 2e3}, "members = 2000.0; a multiple of 1000"),
         ({"layers": (0, 1)}, r"layers = \[0, 1\]; they must increase within 1..3"),
         ({"layers": (3, 2)}, r"layers = \[3, 2\]"),
         ({"law": "uniform"}, "needs sampler = 'weights'"),
@@ -243,6 +245,11 @@ def test_a_chunk_that_cannot_fit_says_so_beforehand() -> None:
     network = Network("relu", (3, 2_000_000, 2_000_000, 2), 0.0, 2.0)
     with pytest.raises(RgflowError, match=r"drawing 1 members at once needs .* GiB"):
         sample_initialization(network, INPUTS, members=2000, seed=1, sampler="weights", device="cpu")
+
+
+def test_a_chunk_beyond_the_memory_of_a_process_says_so_beforehand() -> None:
+    with pytest.raises(RgflowError, match=r"needs 0\.\d+ GiB; a process may use 0\.09 GiB"):
+        sample_groups(NETWORK, INPUTS, range(1), ENSEMBLE, memory=1e8)
 
 
 def test_blocks_that_do_not_belong_together(whole: xr.Dataset) -> None:

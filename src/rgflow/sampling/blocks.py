@@ -97,6 +97,7 @@ def sample_block(
     device: str = "auto",
     workers: int = 1,
     cluster: str | None = None,
+    memory: float | None = None,
     progress: Progress | None = None,
 ) -> xr.Dataset:
     """Draw a block, some groups of an ensemble, on any number of workers.
@@ -105,6 +106,8 @@ def sample_block(
     ----------
     groups
         Labels of the groups; group g holds the members 1000 g .. 1000 g + 999.
+    memory
+        Bytes that each worker may use; None: all of its machine.
     network, inputs, ensemble, device, workers, cluster, progress
         As for :func:`sample_initialization`.
 
@@ -113,18 +116,23 @@ def sample_block(
     The dataset of :func:`sample_groups`.
     """
     tasks = [groups[start : start + _GROUPS_PER_TASK] for start in range(0, len(groups), _GROUPS_PER_TASK)]
-    sample = partial(sample_groups, network, inputs, ensemble=ensemble, device=device)
+    sample = partial(sample_groups, network, inputs, ensemble=ensemble, device=device, memory=memory)
     return combine(block for _, block in map_tasks(sample, tasks, workers, cluster, progress))
 
 
 def sample_groups(
-    network: Network, inputs: Inputs, groups: range, ensemble: Ensemble, device: str = "auto"
+    network: Network,
+    inputs: Inputs,
+    groups: range,
+    ensemble: Ensemble,
+    device: str = "auto",
+    memory: float | None = None,
 ) -> xr.Dataset:
     """Draw some groups of an ensemble in this process.
 
     Parameters
     ----------
-    network, inputs, groups, ensemble, device
+    network, inputs, groups, ensemble, device, memory
         As for :func:`sample_block`.
 
     Returns
@@ -139,7 +147,7 @@ def sample_groups(
     """
     where = find_device(device)
     target = make_target(network, inputs, ensemble, where)
-    size = checked_chunk_size(target, ensemble)
+    size = checked_chunk_size(target, ensemble, memory)
     draw = chunk_sampler(target, ensemble)
     drawn = []
     with one_thread(), torch.no_grad():

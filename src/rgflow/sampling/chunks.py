@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from itertools import pairwise
 
 import numpy as np
 import torch
 import xarray as xr
 
-from rgflow.compute import physical_memory
+from rgflow.compute import physical_memory, resident_memory
 from rgflow.errors import RgflowError
 from rgflow.inputs import Inputs, input_gram
 from rgflow.network import Network
 from rgflow.sampling.marginal import marginal_samples
+from rgflow.sampling.memory import Footprint
 from rgflow.sampling.rng import Streams, chunk_members
 from rgflow.sampling.samples import Samples, Target
 from rgflow.sampling.spec import Ensemble
@@ -31,40 +31,47 @@ def make_target(network: Network, inputs: Inputs, ensemble: Ensemble, device: to
     return Target(network, x, layers, frozenset(ensemble.tensors), ensemble.torch_dtype())
 
 
-def checked_chunk_size(target: Target, ensemble: Ensemble) -> int:
+def checked_chunk_size(target: Target, ensemble: Ensemble, memory: float | None) -> int:
     """Members drawn together.
+
+    Parameters
+    ----------
+    target, ensemble
+        What is drawn.
+    memory
+        Bytes that this process may use; None: all of the machine. On a GPU its own memory counts.
 
     Raises
     ------
     RgflowError
-        If the arrays of a chunk do not fit the machine's memory.
+        If a chunk does not fit; its size is a property of the format, so it cannot shrink.
     """
-    size = chunk_members(_largest_array(target, ensemble), target.x.device.type)
-    needed = chunk_bytes(target, ensemble, size)
-    device = target.x.device
-    total = torch.cuda.mem_get_info(device)[1] if device.type == "cuda" else physical_memory()
-    if needed > total:
+    footprint, device = footprint_of(target, ensemble), target.x.device
+    size = chunk_members(footprint.largest_array, device.type)
+    needed = footprint.chunk_bytes(size)
+    if device.type == "cuda":
+        allowed = float(torch.cuda.mem_get_info(device)[1])
+    else:
+        needed += resident_memory()
+        allowed = physical_memory() if memory is None else memory
+    if needed > allowed:
         raise RgflowError(
-            f"drawing {size} members at once needs {needed / 2**30:.1f} GiB; there are {total / 2**30:.1f} GiB"
+            f"drawing {size} members at once needs {needed / 2**30:.2f} GiB; a process may use {allowed / 2**30:.2f} GiB"
         )
     return size
 
 
-def _largest_array(target: Target, ensemble: Ensemble) -> int:
-    widths = target.network.widths[: target.layers[-1] + 1]
-    if ensemble.sampler == "weights":
-        return max(below * width for below, width in pairwise(widths))
-    return len(target.x) * max([1, *(target.network.widths[layer] for layer in target.hidden)])
-
-
-def chunk_bytes(target: Target, ensemble: Ensemble, members: int) -> int:
-    """Upper estimate of the memory to draw ``members`` together, known beforehand."""
-    N, widths = len(target.x), target.network.widths[: target.layers[-1] + 1]
-    rows = sum(widths) * N * 3 + max(widths) * N * (2 * N + 6) * target.outputs
-    weights = sum(below * width for below, width in pairwise(widths))
-    numbers = rows + (2 * weights if ensemble.sampler == "weights" else 0)
-    small = len(target.layers) * N**2 * (4 + target.outputs**2) + 8 * N**4
-    return members * (numbers * target.dtype.itemsize + small * 8) + 8 * len(target.layers) * N**4 * len(target.tensors)
+def footprint_of(target: Target, ensemble: Ensemble) -> Footprint:
+    """Sizes of what is drawn for each member of an ensemble."""
+    return Footprint(
+        widths=target.network.widths[: target.layers[-1] + 1],
+        inputs=len(target.x),
+        layers=len(target.layers),
+        outputs=target.outputs,
+        tensors=len(target.tensors),
+        itemsize=target.dtype.itemsize,
+        weights=ensemble.sampler == "weights",
+    )
 
 
 def chunk_sampler(target: Target, ensemble: Ensemble) -> Callable[[int, int], Samples]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import operator
 from collections.abc import Iterable
 from typing import Any
 
@@ -22,11 +23,15 @@ def group_count(members: int) -> int:
     RgflowError
         Unless ``members`` is a multiple of 1000 and at least 2000, without which there are no error bars.
     """
-    if members % GROUP or members < 2 * GROUP:
+    try:
+        groups, rest = divmod(operator.index(members), GROUP)
+    except TypeError:
+        groups, rest = 0, 0
+    if rest or groups < 2:
         raise RgflowError(
             f"members = {members}; a multiple of {GROUP}, the members of a group, and at least {2 * GROUP}"
         )
-    return members // GROUP
+    return groups
 
 
 def combine(blocks: Iterable[xr.Dataset]) -> xr.Dataset:

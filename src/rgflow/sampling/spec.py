@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from numbers import Integral
 from typing import TYPE_CHECKING
 
 from rgflow.errors import RgflowError
@@ -67,8 +68,11 @@ class Ensemble:
                 raise RgflowError(f"{name}: {value!r}; allowed: {', '.join(allowed)}")
         if not self.tensors:
             raise RgflowError(f"tensors is empty; allowed: {', '.join(TENSORS)}")
-        if self.seed < 0 or self.kept < 0:
-            raise RgflowError(f"seed = {self.seed}, kept = {self.kept}; neither may be negative")
+        for name in ("seed", "kept"):
+            number = getattr(self, name)
+            if not isinstance(number, Integral) or number < 0:
+                raise RgflowError(f"{name} = {number!r}; allowed: an integer >= 0")
+            object.__setattr__(self, name, int(number))  # numpy's integers have no JSON
         self._check_law()
 
     def _check_law(self) -> None:

@@ -10,20 +10,22 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from rgflow.sampling.rng import GROUP
+from rgflow.sampling.memory import Footprint
+from rgflow.sampling.rng import GROUP, chunk_members
 from rgflow.workflow.config import Ensemble, Training
 from rgflow.workflow.study import Study
 
 Labels = Mapping[str, str]
 Terms = dict[str, Callable[[Labels], float]]
-Request = Callable[[Any, int], int]  # of Snakemake's wildcards and the attempt
+Request = Callable[..., int]  # of Snakemake's wildcards, the attempt and, for memory, the threads
 
-_BASE_MB = 1000  # of a process that has imported torch, xarray and the rest, with room to spare
+_BASE_MB = 1000  # of each process that has imported torch, xarray and the rest, with room to spare
 _BASE_MINUTES = 15
 _SLOWEST_FLOPS = 1e9  # per second: the smallest networks, whose time is overhead
 _BYTES = 8
 _COPIES = 4  # of a result: itself, its encoded form, and intermediates
 _MB = 1e6
+_OUTPUTS = 2  # neurons that are reported
 _TENSORS = 7  # with four sample legs, at most
 
 
@@ -60,16 +62,24 @@ class Demand:
         return self.config.training
 
     def mem_mb(self, stage: str) -> Request:
-        """Memory of a stage's job as a function of (wildcards, attempt), in MB; it doubles with every attempt."""
-        return lambda wildcards, attempt: math.ceil(self.memory(stage, dict(wildcards.items())) * 2 ** (attempt - 1))
+        """Memory of a stage's job as a function of (wildcards, attempt, threads), in MB; it doubles with every attempt.
+
+        Each thread is a worker process of its own.
+        """
+
+        def request(wildcards: Any, attempt: int, threads: int = 1) -> int:
+            return math.ceil(self.memory(stage, dict(wildcards.items())) * threads * 2.0 ** (attempt - 1))
+
+        return request
 
     def runtime(self, stage: str) -> Request:
         """Time of a stage's job as a function of (wildcards, attempt), in minutes; it doubles with every attempt."""
         return lambda wildcards, attempt: math.ceil(self.minutes(stage, dict(wildcards.items())) * 2 ** (attempt - 1))
 
     def memory(self, stage: str, labels: Labels) -> float:
-        """MB of a job: the interpreter, and copies of what it reads or writes."""
-        return _BASE_MB + self.result_bytes(stage, labels) * _COPIES / _MB
+        """MB of a process: the interpreter, copies of what it reads or writes, and for ensembles what it draws at once."""
+        drawn = self._chunk_bytes(labels) if stage == "ensemble/block" else 0
+        return _BASE_MB + (self.result_bytes(stage, labels) * _COPIES + drawn) / _MB
 
     def result_bytes(self, stage: str, labels: Labels) -> float:
         """Bytes of all that a job reads or writes, uncompressed; 0 for stages whose results are small."""
@@ -87,6 +97,20 @@ class Demand:
     def work(self, stage: str, labels: Labels) -> float:
         """Floating-point operations of a job; 0 for stages whose time is mostly their start."""
         return self._work[stage](labels) if stage in self._work else 0.0
+
+    def _chunk_bytes(self, labels: Labels) -> int:
+        """Bytes of a chunk of networks; inputs count as no wider than the network."""
+        depth, width = int(labels["depth"]), int(labels["width"])
+        footprint = Footprint(
+            widths=(width,) * depth + (_OUTPUTS,),
+            inputs=self.config.inputs.probes,
+            layers=depth,
+            outputs=_OUTPUTS,
+            tensors=len(self.ensemble.tensors),
+            itemsize=_BYTES if self.ensemble.dtype == "float64" else _BYTES // 2,
+            weights=self.ensemble.sampler == "weights",
+        )
+        return footprint.chunk_bytes(chunk_members(footprint.largest_array, "cpu"))
 
     def _sampling(self, labels: Labels) -> float:
         """Members x layers x what a layer costs: n N draws and N^2 n products, or n^2 weights that meet N inputs."""

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rgflow.compute import peak_memory
 from rgflow.errors import RgflowError
 from rgflow.store import memo
 from rgflow.store.digest import digest_json, slabs
@@ -56,7 +57,8 @@ def run_stage(stage: Stage, spec: Mapping[str, Any], inputs: Manifests, output: 
     result = _compute(stage, spec, inputs, resources)
     _publish(stage, result, store, identity, resources.workers)
     memo.keep(store, key)
-    _log.info("%s: %s published after %.1f s", stage.name, store, time.monotonic() - started)
+    seconds, peak = time.monotonic() - started, peak_memory() / 1e6
+    _log.info("%s: %s published after %.1f s; peak memory of a process %.0f MB", stage.name, store, seconds, peak)
 
 
 def _compute(stage: Stage, spec: Mapping[str, Any], inputs: Manifests, resources: Resources) -> xr.Dataset:

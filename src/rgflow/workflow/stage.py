@@ -29,6 +29,8 @@ class Resources:
         ``auto``, ``cpu`` or ``cuda``.
     cluster : str, optional
         Address or scheduler file of a dask cluster to use instead of own processes.
+    memory : float, optional
+        Bytes of main memory that all workers together may use; None: all of the machine.
     progress : callable
         ``progress(done, total)`` is called as pieces of work finish.
     """
@@ -36,7 +38,13 @@ class Resources:
     workers: int = 1
     device: str = "auto"
     cluster: str | None = None
+    memory: float | None = None
     progress: Progress = silent
+
+    @property
+    def memory_of_worker(self) -> float | None:
+        """Bytes of main memory that one worker may use; a cluster's own workers know their machine."""
+        return None if self.memory is None or self.cluster else self.memory / self.workers
 
 
 Datasets = Mapping[str, "list[xr.Dataset]"]

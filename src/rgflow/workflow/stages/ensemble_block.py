@@ -37,5 +37,6 @@ def run(datasets: Datasets, spec: Spec, resources: Resources) -> xr.Dataset:
         device=resources.device,
         workers=resources.workers,
         cluster=resources.cluster,
+        memory=resources.memory_of_worker,
         progress=resources.progress,
     )
