@@ -1,0 +1,19 @@
+"""The plan of a residual study: no phase diagram of plain networks, no training."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+
+from .conftest import PROJECT, Project
+
+pytestmark = pytest.mark.xdist_group("workflow")
+
+
+def test_the_plan_of_the_residual_study(fresh: Project) -> None:
+    shutil.copy(PROJECT / "studies" / "residual_relu.yaml", fresh.folder / "config.yaml")
+    planned = fresh.planned()
+    assert planned["ensemble_block"] == 6
+    assert planned["comparison_initialization"] == 1
+    assert not {"theory_criticality", "figures_criticality", "training_block", "comparison_exact"} & planned.keys()
