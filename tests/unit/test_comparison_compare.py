@@ -64,6 +64,14 @@ def test_deviation_falls_as_one_over_n_squared_after_the_next_order(theory: xr.D
     assert float(ratio) == pytest.approx(4.0, rel=0.01)
 
 
+def test_errors_of_early_layers_survive_exponential_growth(theory: xr.Dataset) -> None:
+    """The floor of rounding is relative to the layer: a kernel that grows by 1e10 leaves errors of layer 2 alone."""
+    grown = theory[["K"]] * 100.0 ** theory["layer"]
+    experiment = xr.concat([grown.assign(K_stderr=1e-3 * grown["K"] * (grown["layer"] > 1))] * 2, "width")
+    K = compare_initialization(grown, experiment.assign_coords(width=[32, 64]))
+    np.testing.assert_allclose(K["stderr"], 1e-3 * K["experiment"], rtol=1e-3)
+
+
 def test_slope_is_tested_against_the_known_next_order(theory: xr.Dataset) -> None:
     experiment = ensembles(theory, precision=1e-4)
     assert float(compare_initialization(theory, experiment)["z_slope_rms"].sel(quantity="K")) < 1.6

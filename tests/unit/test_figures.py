@@ -127,6 +127,13 @@ def test_depth_shows_theory_as_line_and_every_width_with_its_errors(
         np.testing.assert_allclose(np.ptp(bars, axis=1), 2 * data["K_stderr"].sel(width=n)[:, 0, 0], atol=1e-12)
 
 
+def test_depth_draws_negative_tensors_with_positive_error_bars() -> None:
+    negative = -theory_at_initialization()
+    data = ensembles(negative)
+    drawn = FIGURES["depth"].draw(negative, data, compare_initialization(negative, data))
+    assert all(axes.containers for axes in drawn.axes[: len(data["width"])])
+
+
 def test_kernel_flow_shows_the_recursion_as_points_and_the_law_dashed(
     figures: dict[str, Figure], sources: dict[str, dict[str, object]]
 ) -> None:

@@ -41,7 +41,7 @@ from rgflow.comparison.statistics import SeriesFit, fit_series, look_elsewhere
 from rgflow.errors import RgflowError
 
 ROUNDING = 1e-6
-"""Relative rounding of estimates accumulated from float32 samples, in units of the quantity's largest value."""
+"""Relative rounding of estimates accumulated from float32 samples, in units of the largest value in the layer or step."""
 
 EXACT = 1e-4
 """Largest relative disagreement of components that do not fluctuate (layer 1): more means a different setup."""
@@ -209,15 +209,24 @@ def _labels(array: xr.DataArray, dim: str, positions: np.ndarray | None, size: i
 
 def _drop_exact(q: Quantity, flat: xr.Dataset) -> xr.Dataset:
     """Remove components without statistical error, which must agree; put a floor of rounding under the other errors."""
-    largest = float(max(abs(flat["theory"]).max(), abs(flat["experiment"]).max()))
+    largest = _largest_beside(q, flat)
     exact = (flat["stderr"] == 0.0).all("width")
     differs = (abs(flat["experiment"] - flat["theory"]) > EXACT * largest).any("width")
     if bool((exact & differs).any()):
         raise RgflowError(
             f"{q.name}: components that do not fluctuate disagree; do both sides share inputs, C_b and C_W?"
         )
-    kept = flat.isel(component=~exact.values)
-    return kept.assign(stderr=np.hypot(kept["stderr"], ROUNDING * largest))
+    floored = flat.assign(stderr=np.hypot(flat["stderr"], ROUNDING * largest))
+    return floored.isel(component=~exact.values)
+
+
+def _largest_beside(q: Quantity, flat: xr.Dataset) -> xr.DataArray:
+    """Largest value of the quantity in the layer (or at the step) of each component: sizes may grow exponentially."""
+    size = np.maximum(abs(flat["theory"].values), abs(flat["experiment"].values).max(axis=0))
+    _, place = np.unique(flat[q.dims[0]].values, return_inverse=True)
+    largest = np.zeros(len(size))
+    np.maximum.at(largest, place, size)
+    return xr.DataArray(largest[place], dims="component")
 
 
 def _add_trend(flat: xr.Dataset) -> xr.Dataset:
