@@ -6,17 +6,22 @@ One thread; times are CPU times of this process, so that a busy machine disturbs
 and one output's NTK of ReLU networks of depth 8 in the last layer, both samplers at their best batch size. ``floor`` is the
 time torch needs for the normals that the marginal sampler draws, as a fraction of its own. ``all layers`` is the rate at
 which the marginal sampler gives metric and mean NTK (given the forward pass) in all layers.
+
+Then the same quantities beside `monte_carlo_kernel_fn` of neural-tangents, and what a second dask worker adds.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import time
 from collections.abc import Callable, Iterable
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import torch
+from bench_theory import measured, peer_python
 
 from rgflow.compute import one_thread
 from rgflow.network import Network
@@ -95,16 +100,36 @@ def compare(n: int, N: int, seconds: float) -> str:
     return row + (f" {all_layers_rate(n, N, members, seconds):12.0f}" if N <= 4 else "")
 
 
-def scaling(members: int) -> str:
-    """Wall time of one and two workers, start of the cluster included."""
+def against_peer(n: int, N: int, seconds: float) -> str:
+    """NNGP and NTK of the last layer, from networks of our marginal sampler and of neural-tangents."""
+    with one_thread():
+        ours = marginal_rate(make_target(n, N, [DEPTH]), chunk_members(n * N, "cpu"), seconds)
+    row = f"NNGP and NTK, n = {n}, {N} inputs, depth {DEPTH}: {ours:.0f} networks/s"
+    if (python := peer_python()) is None:
+        return row
+    theirs, _ = measured(python, Path(__file__).with_name("peer_neural_tangents_sampling.py"), n, N, DEPTH, FEATURES)
+    return f"{row}, neural-tangents {theirs:.0f}, ratio {ours / theirs:.0f}"
+
+
+def cost(members: int, workers: int) -> np.ndarray:
+    """Wall seconds times workers, and CPU seconds of this process and its workers."""
     x = np.random.default_rng(0).normal(size=(3, FEATURES))
     network = Network("tanh", (FEATURES, *[128] * 7, 1), 0.0, 1.0)
-    times = []
-    for workers in (1, 2):
-        start = time.perf_counter()
-        sample_initialization(network, x, members=members, seed=1, workers=workers, device="cpu")
-        times.append(time.perf_counter() - start)
-    return f"{members} members: {times[0]:.1f} s with 1 worker, {times[1]:.1f} s with 2"
+    start = np.array([time.perf_counter(), sum(os.times()[:4])])
+    sample_initialization(network, x, members=members, seed=1, workers=workers, device="cpu")
+    return (np.array([time.perf_counter(), sum(os.times()[:4])]) - start) * [workers, 1]
+
+
+def scaling(members: int) -> str:
+    """Networks/s per core of two dask workers over one, with the start of the cluster and (by difference) without it."""
+    cost(2000, 1)
+    one, two = ([cost(count, workers) for count in (members // 5, members)] for workers in (1, 2))
+    included, excluded = one[1] / two[1], (one[1] - one[0]) / (two[1] - two[0])
+    return (
+        f"{members} members, two workers over one, networks/s per core, without | with the start of the cluster:\n"
+        f"  wall time {excluded[0]:.2f} | {included[0]:.2f}   CPU time {excluded[1]:.2f} | {included[1]:.2f}   "
+        f"(load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores; wall time needs a machine of one's own)"
+    )
 
 
 def main() -> None:
@@ -116,7 +141,8 @@ def main() -> None:
         for n in (64, 256, 1024):
             for N in (1, 4, 16):
                 print(compare(n, N, 0.3 if quick else 3.0), flush=True)
-    print(scaling(20_000 if quick else 100_000))
+    print(against_peer(256, 8, 0.3 if quick else 3.0), flush=True)
+    print(scaling(50_000 if quick else 200_000))
 
 
 if __name__ == "__main__":

@@ -13,12 +13,14 @@ import os
 import resource
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
 
 from rgflow.network import Network
+from rgflow.streaming import stream_infinite_width
 from rgflow.theory.criticality import critical
 from rgflow.theory.infinite_width import infinite_width_theory
 from rgflow.theory.initialization import initialization_theory
@@ -46,6 +48,16 @@ def kernels_case(activation: str, count: int) -> None:
     start = time.process_time()
     infinite_width_theory(network, x, "float32")
     print(time.process_time() - start, 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+
+
+def stream_case(precision: str, count: int) -> None:
+    """Print CPU seconds of K and Theta written to a store, digest and check of positivity included, and the peak memory."""
+    x = np.random.default_rng(0).normal(size=(count, FEATURES))
+    network = Network("relu", (FEATURES, *[1] * DEPTH), 0.0, 2.0)
+    with tempfile.TemporaryDirectory() as folder:
+        start = time.process_time()
+        stream_infinite_width(network, x, Path(folder) / "kernels.zarr", precision)
+        print(time.process_time() - start, 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 
 
 def tensors_case(activation: str, count: int) -> None:
@@ -95,6 +107,18 @@ def infinite_width(counts: tuple[int, ...]) -> None:
             print(row, flush=True)
 
 
+def streamed(counts: tuple[int, ...]) -> None:
+    print(
+        f"\nK and Theta of N inputs x {FEATURES} streamed to a store, ReLU, depth {DEPTH}; both: two matrices of N x N"
+    )
+    print("precision      N   CPU [s]   peak [GiB]   both [GiB]")
+    for count in counts:
+        for precision in ("float32", "float64"):
+            seconds, memory = measured(sys.executable, __file__, "--case", "stream", precision, count)
+            both = 2 * count**2 * np.dtype(precision).itemsize
+            print(f"{precision:10} {count:5} {seconds:9.1f} {memory / 2**30:12.2f} {both / 2**30:12.2f}", flush=True)
+
+
 def all_tensors(counts: tuple[int, ...]) -> None:
     print(f"\nK, G1, V, Theta, Theta1, D, F, A, B of N inputs at depth {TENSOR_DEPTH}, rtol {RTOL:g}")
     print("activation     N   CPU [s]   growth   largest estimated error")
@@ -114,9 +138,10 @@ def main() -> None:
     options = parser.parse_args()
     if options.case:
         kind, activation, count = options.case
-        {"kernels": kernels_case, "tensors": tensors_case}[kind](activation, int(count))
+        {"kernels": kernels_case, "stream": stream_case, "tensors": tensors_case}[kind](activation, int(count))
         return
     infinite_width((300,) if options.quick else (1000, 3000))
+    streamed((1000,) if options.quick else (3000, 10000))
     all_tensors((2, 4) if options.quick else (2, 4, 8))
 
 
