@@ -91,6 +91,35 @@ def test_products_with_parallel_inputs_match_orthant_moments(d: int) -> None:
     np.testing.assert_allclose(panels[:, used], closed[:, used], rtol=1e-9, atol=1e-9)
 
 
+SPATIAL = {
+    "generic": [[1, 0, 0], [0, 1, 0], [0, 0, 1], [0.5, -0.4, 0.6]],
+    "parallel": [[1, 0.2, 0], [-0.5, -0.1, 0], [0.3, 1, 0.1], [-0.2, 0.1, 0.9]],
+    "three in a plane": [[1, 0.2, 0], [0, 0.8, 0.5], [1, 1, 0.5], [-0.2, 0.1, 0.9]],
+}
+
+
+@pytest.mark.parametrize(
+    "name", ["parallel", *(pytest.param(name, marks=pytest.mark.slow) for name in ("generic", "three in a plane"))]
+)
+def test_four_inputs_in_space_match_orthant_moments(name: str) -> None:
+    x = 0.6 * np.array(SPATIAL[name])
+    act = activation("leaky_relu", slope=0.3)
+    panels, closed = (engine(act, x @ x.T, 1e-8).products(4) for engine in (KinkedMoments, ScaleInvariantMoments))
+    used = reduce(np.add.outer, [np.array([i + j for i, j in powers(4)])] * 4) == 4
+    np.testing.assert_allclose(panels[:, used], closed[:, used], atol=1e-9)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["elu", "hard_tanh"])
+def test_four_inputs_in_space_continue_those_outside(name: str) -> None:
+    x = np.array(SPATIAL["generic"])
+    space = x @ x.T
+    near, there = (
+        Expectations(activation(name), K, 1e-6).quartic((0, 0, 1, 1)) for K in (space + 0.05 * np.eye(4), space)
+    )
+    assert 0 < abs(near - there).max() < 0.2 * abs(there).max()
+
+
 def test_which_pairs_are_parallel() -> None:
     x = np.array([[1.0, 0.0], [-3.0, 0.0], [1.0, 1e-5], [0.0, 2.0]])
     assert parallel_pairs(x @ x.T) == [(0, 1)]
@@ -101,7 +130,7 @@ def test_which_pairs_are_parallel() -> None:
 def test_theory_of_parallel_inputs_is_that_of_each_alone(name: str, C_b: float) -> None:
     x = np.array([[0.7, -1.1, 0.4]])
     inputs = np.concatenate([x, 2 * x, -x, x])
-    network = Network(name, (3, *[8] * 8), C_b, 1.5)
+    network = Network(name, (3, *[8] * 4), C_b, 1.5)
     together = initialization_theory(network, inputs, rtol=1e-8)
     for sample in range(3):
         alone = initialization_theory(network, inputs[[sample]], rtol=1e-8)

@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 from rgflow.activations.registry import MAX_ORDER, Activation
 from rgflow.errors import RgflowError
 from rgflow.gaussian.density import density_derivative
-from rgflow.gaussian.moments import Array, powers, product_values, subsets
+from rgflow.gaussian.moments import MAX_FACTORS, Array, powers, product_values, subsets
 from rgflow.gaussian.nested import Family, contract, flattest_order
 from rgflow.gaussian.nodes import panel_rule, piecewise_edges
 from rgflow.gaussian.parallel import ParallelPair, parallel_pairs
-from rgflow.gaussian.planar import is_planar, planar_product_means
+from rgflow.gaussian.planar import is_planar, is_spatial, planar_product_means, spatial_product_means
 from rgflow.gaussian.price import price_gradient, price_hessian
 from rgflow.gaussian.single import kinked_rule, single_mean
 
@@ -29,6 +29,7 @@ _REACH = 8.5  # standard deviations
 _PANEL = 3.0  # conditional standard deviations per panel
 _COUNT, _CONTROL_COUNT = 16, 20  # nodes per panel
 _TENSOR_COUNT, _TENSOR_CONTROL_COUNT = 8, 10  # where cost grows with their fourth power
+_SPARED = 2  # nodes of a panel that integrals over three dimensions do without
 _LARGEST_GRID = {2: 200_000, 3: 5_000, 4: 400}  # nodes per input: what fits time and memory
 _POINTS_AT_ONCE = 128
 _TILE = 16  # outer nodes that share a window of inner nodes
@@ -94,7 +95,9 @@ class KinkedMoments:
             return self._single_products
         if len(K) == 2 and not parallel_pairs(K):
             return self._pair_products
-        return self._planar_products if is_planar(K) else self._tensor_products
+        if is_planar(K):
+            return self._planar_products
+        return self._spatial_products if len(K) == MAX_FACTORS and is_spatial(K) else self._tensor_products
 
     @cached_property
     def _parallel(self) -> dict[tuple[int, int], ParallelPair]:
@@ -193,6 +196,10 @@ class KinkedMoments:
     def _planar_products(self, K: Array, count: int) -> Array:
         family = partial(product_values, self._activation, d=len(K))
         return planar_product_means(family, self._activation.kinks, K, count)
+
+    def _spatial_products(self, K: Array, count: int) -> Array:
+        family = partial(product_values, self._activation, d=len(K))
+        return spatial_product_means(family, self._activation.kinks, K, count - _SPARED)
 
     def _tensor_products(self, K: Array, count: int) -> Array:
         d = len(K)
