@@ -75,16 +75,22 @@ def physical_memory() -> int:
 
 def resident_memory() -> int:
     """Bytes of main memory that this process holds now; where the system does not tell, the most it has held."""
-    with suppress(OSError):
-        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    return peak_memory()
+    return _process_status("VmRSS") or peak_memory()
 
 
 def peak_memory() -> int:
-    """Largest main memory in bytes that this process, or one of its ended children, has held."""
+    """Largest main memory in bytes that this process has held."""
     unit = 1 if sys.platform == "darwin" else 1024
-    who = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
-    return unit * max(resource.getrusage(one).ru_maxrss for one in who)
+    return _process_status("VmHWM") or unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+def _process_status(field: str) -> int | None:
+    """A memory size in bytes from Linux's account of this process. (getrusage counts what the parent held before exec.)"""
+    with suppress(OSError):
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith(f"{field}:"):
+                return 1024 * int(line.split()[1])
+    return None
 
 
 def map_tasks(

@@ -58,7 +58,7 @@ def run_stage(stage: Stage, spec: Mapping[str, Any], inputs: Manifests, output: 
     _publish(stage, result, store, identity, resources.workers)
     memo.keep(store, key)
     seconds, peak = time.monotonic() - started, peak_memory() / 1e6
-    _log.info("%s: %s published after %.1f s; peak memory of a process %.0f MB", stage.name, store, seconds, peak)
+    _log.info("%s: %s published after %.1f s; peak memory %.0f MB", stage.name, store, seconds, peak)
 
 
 def _compute(stage: Stage, spec: Mapping[str, Any], inputs: Manifests, resources: Resources) -> xr.Dataset:
