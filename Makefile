@@ -37,7 +37,7 @@ unit: $(READY) ## all tests but the slow ones
 slow: $(READY) ## the long statistical checks
 	pytest -m slow
 
-cluster-test: $(READY) ## the study on a two-node SLURM that is started on this machine for it (Debian, root)
+cluster-test: $(READY) ## the study on a SLURM that is started on this machine for it (Debian, root)
 	tests/cluster/run.sh
 
 bench: $(READY) ## ratios against the floors and peers, one run each

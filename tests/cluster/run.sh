@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# make cluster-test: starts a two-node SLURM on this machine, runs the tests of this folder on it, and stops it again.
+# make cluster-test: starts a SLURM of six nodes on this machine, runs the tests of this folder on it, and stops it again.
 #
 # Installs slurm-wlm and munge if they are missing. Where that cannot be done it says "skipped: ..." and succeeds. Everything
 # has a hard time limit, and SLURM is stopped whatever happens.
@@ -33,5 +33,5 @@ trap 'exit 130' INT TERM
 timeout -k 5 60 "$here/slurm.sh" start "$slurm"
 cd "$here/../.."
 # In the background, so that a signal reaches this script while it waits.
-RGFLOW_SLURM=$slurm timeout -k 10 "${LIMIT:-600}" python -m pytest -p no:cacheprovider -v --durations=0 "$here" "$@" &
+RGFLOW_SLURM=$slurm timeout -k 10 "${LIMIT:-420}" python -m pytest -p no:cacheprovider -n 4 -v --durations=0 "$here" "$@" &
 wait $!

@@ -1,15 +1,17 @@
 #!/usr/bin/env bash
-# A two-node SLURM on this one machine, for tests: no systemd, cgroups or accounting, with its own munge and its own ports.
+# A SLURM of six nodes on this one machine, for tests: no systemd, cgroups or accounting, its own munge, its own ports.
 #
 #   slurm.sh start DIR    writes configuration, state and logs below DIR; ready in about two seconds
 #   slurm.sh stop DIR     ends all jobs and daemons that were started for DIR; does nothing the second time
 #
-# Nodes n1 and n2, partitions cpu (both) and gpu (n1, two GPUs that are only scheduled: torch sees none). Needs root and
-# Debian's packages slurm-wlm and munge. Refuses to touch a machine that has a SLURM configuration of its own.
+# Partitions: cpu (nodes n1, n2), gpu (n1, two GPUs that are only scheduled: torch sees none), frail (n3, a node to lose), low
+# and high (n4): a job in high preempts those in low, which are requeued; wide (n5, n6). Needs root and Debian's packages slurm-wlm and
+# munge. Refuses to touch a machine that has a SLURM configuration of its own.
 set -euo pipefail
 
 readonly CONFIG=/etc/slurm
 readonly CLUSTER=rgflowtest
+readonly NODES="n1 n2 n3 n4 n5 n6"
 
 fail() {
     echo "slurm.sh: $*" >&2
@@ -20,13 +22,14 @@ start() {
     [ "$(id -u)" = 0 ] || fail "must be root"
     command -v slurmctld slurmd munged sinfo > /dev/null || fail "slurm-wlm and munge are not installed"
     [ ! -e $CONFIG/slurm.conf ] && [ ! -L $CONFIG/slurm.conf ] || fail "$CONFIG/slurm.conf exists: stop that SLURM first"
-    mkdir -p "$dir"/{state,spool/n1,spool/n2,log,run,dev} $CONFIG
+    mkdir -p "$dir"/{state,spool,log,run,dev} $CONFIG
+    for node in $NODES; do mkdir -p "$dir/spool/$node"; done
     write_configuration
     ln -s "$dir/slurm.conf" "$dir/gres.conf" $CONFIG/
     trap 'stop' ERR
     start_munge
     slurmctld -c
-    for node in n1 n2; do slurmd -N $node; done
+    for node in $NODES; do slurmd -N "$node"; done
     await_idle
     trap - ERR
     sinfo -N -o '%N %T %c %m %G %P'
@@ -44,6 +47,7 @@ write_configuration() {
 AutoDetect=off
 NodeName=n1 Name=gpu Count=2 File=$dir/dev/gpu[0-1]
 END
+    # cred_expire: a requeued job waits that long, by default two minutes.
     # MinJobAge keeps finished jobs visible to squeue longer than Snakemake's longest pause between two looks (180 s).
     cat > "$dir/slurm.conf" << END
 ClusterName=$CLUSTER
@@ -52,7 +56,7 @@ SlurmctldPort=16817
 SlurmUser=root
 SlurmdUser=root
 AuthType=auth/munge
-AuthInfo=socket=$dir/run/munge.socket
+AuthInfo=socket=$dir/run/munge.socket,cred_expire=5
 CredType=cred/munge
 SlurmctldPidFile=$dir/run/slurmctld.pid
 SlurmdPidFile=$dir/run/slurmd.%n.pid
@@ -64,8 +68,10 @@ ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none
 SelectType=select/cons_tres
 SelectTypeParameters=CR_Core_Memory
+PreemptType=preempt/partition_prio
+PreemptMode=REQUEUE
 SchedulerType=sched/backfill
-SchedulerParameters=bf_interval=1,sched_min_interval=0,batch_sched_delay=0
+SchedulerParameters=bf_interval=1,sched_interval=1,sched_min_interval=0,batch_sched_delay=0
 SlurmdParameters=config_overrides
 JobAcctGatherType=jobacct_gather/none
 AccountingStorageType=accounting_storage/none
@@ -79,9 +85,18 @@ ReturnToService=2
 GresTypes=gpu
 DefMemPerCPU=500
 NodeName=n1 NodeHostname=$host NodeAddr=127.0.0.1 Port=17001 CPUs=$cpus RealMemory=$memory Gres=gpu:2 State=UNKNOWN
-NodeName=n2 NodeHostname=$host NodeAddr=127.0.0.1 Port=17002 CPUs=$cpus RealMemory=$memory State=UNKNOWN
+END
+    local number
+    for number in 2 3 4 5 6; do
+        echo "NodeName=n$number NodeHostname=$host NodeAddr=127.0.0.1 Port=1700$number CPUs=$cpus RealMemory=$memory State=UNKNOWN"
+    done >> "$dir/slurm.conf"
+    cat >> "$dir/slurm.conf" << END
 PartitionName=cpu Nodes=n1,n2 Default=YES MaxTime=01:00:00 DefaultTime=00:10:00 State=UP
 PartitionName=gpu Nodes=n1 MaxTime=01:00:00 DefaultTime=00:10:00 State=UP
+PartitionName=frail Nodes=n3 MaxTime=01:00:00 DefaultTime=00:10:00 State=UP
+PartitionName=low Nodes=n4 MaxTime=01:00:00 DefaultTime=00:10:00 PriorityTier=1 State=UP
+PartitionName=wide Nodes=n5,n6 MaxTime=01:00:00 DefaultTime=00:10:00 State=UP
+PartitionName=high Nodes=n4 MaxTime=01:00:00 DefaultTime=00:10:00 PriorityTier=2 PreemptMode=OFF State=UP
 END
 }
 
@@ -110,7 +125,9 @@ stop() {
             sleep 0.2
         done
     fi
-    for name in slurmctld slurmd.n1 slurmd.n2 munged; do end "$name"; done
+    end slurmctld
+    for name in $NODES; do end "slurmd.$name"; done
+    end munged
     end_jobs
     for name in slurm.conf gres.conf; do
         if [ "$(readlink $CONFIG/$name)" = "$dir/$name" ]; then rm $CONFIG/$name; fi

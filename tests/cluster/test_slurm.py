@@ -1,11 +1,15 @@
-"""The workflow on a real SLURM: the same bits as on one machine, and nothing lost when jobs, nodes or Snakemake die.
+"""The workflow on a real SLURM: the same bits as on one machine, and nothing lost when jobs, nodes or programs die.
 
-Run by tests/cluster/run.sh, which starts the SLURM.
+Run by tests/cluster/run.sh, which starts the SLURM. The tests run side by side on it, those that break something on nodes of
+their own: most of the time of each is waiting for SLURM.
 """
 
 from __future__ import annotations
 
+import json
 import os
+import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -16,6 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from rgflow.store.check import check_results
 
@@ -37,29 +42,40 @@ BLOCKS = [
     for width in WIDTHS
     for block in range(2)
 ]
-SECONDS = 420
+SECONDS = 300
+RUN_HERE = """
+import json, sys
+from rgflow.cli import main
+sys.exit(any(main(arguments) for arguments in json.load(sys.stdin)))
+"""
 
 
 def configure(project: Project) -> None:
-    project.configure(networks={"width": WIDTHS}, training={"block": 8})
+    project.configure(networks={"width": WIDTHS}, training={"block": 8, "depth": [3]})
 
 
-@pytest.fixture(scope="module")
-def local(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """The study, run on this machine without SLURM."""
-    project = copy_project(tmp_path_factory.mktemp("local"))
-    configure(project)
-    result = project.snakemake("comparison")
-    assert result.returncode == 0, result.stdout + result.stderr
+@pytest.fixture(scope="session")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """The study, computed by one process of this machine without SLURM or Snakemake; once for all tests."""
+    place = tmp_path_factory.getbasetemp().parent
+    project = Project(place / "undisturbed")
+    with FileLock(place / "undisturbed.lock"):
+        if not project.folder.exists():
+            configure(copy_project(project.folder))
+            run_here(project, "comparison")
     return project
 
 
-@pytest.fixture(autouse=True)
-def quiet_cluster() -> Iterator[None]:
-    """Leave no jobs and no lost nodes to the next test."""
-    yield
-    slurm("scancel", "--user", "root")
-    resume_nodes()
+def run_here(project: Project, target: str) -> None:
+    """Run all that Snakemake would run for ``target``, in its order, in one process."""
+    plan = project.snakemake("--dry-run", "--printshellcmds", target)
+    commands = re.findall(r"^Shell command: rgflow (.* --output \S+) >", plan.stdout + plan.stderr, flags=re.MULTILINE)
+    job = subprocess.run(
+        [sys.executable, "-c", RUN_HERE],
+        cwd=project.folder, env=project.environment(), input=json.dumps([shlex.split(line) for line in commands]),
+        capture_output=True, text=True, timeout=SECONDS, check=False,
+    )  # fmt: skip
+    assert job.returncode == 0, job.stderr
 
 
 @pytest.fixture
@@ -68,6 +84,22 @@ def remote(tmp_path: Path) -> Project:
     project = copy_project(tmp_path / "remote")
     configure(project)
     return project
+
+
+@pytest.fixture
+def prepared(remote: Project, undisturbed: Project) -> Project:
+    """The study with its inputs and hyperparameters, so that a test begins with the blocks it is about."""
+    for name in ("inputs.json", "inputs.zarr", "theory/hyperparameters"):
+        source, target = undisturbed.results / name, remote.results / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copytree(source, target) if source.is_dir() else shutil.copy2(source, target)
+    return remote
+
+
+def move_to(project: Project, partition: str) -> None:
+    """Name another partition for CPU jobs in the profile, where a user would."""
+    profile = project.folder / "profiles/slurm/config.yaml"
+    profile.write_text(profile.read_text().replace("cpu: cpu", f"cpu: {partition}"))
 
 
 @contextmanager
@@ -98,10 +130,10 @@ def messages(project: Project) -> str:
     return "\n".join(p.read_text() for p in [project.folder / "snakemake.log", *project.folder.rglob("logs/**/*.log")])
 
 
-def assert_same(project: Project, local: Project) -> None:
-    """All results are intact and have the bits of the local run; nothing else lies about."""
+def assert_same(project: Project, undisturbed: Project) -> None:
+    """All results are intact and have the bits of the undisturbed run; nothing else lies about."""
     assert [finding for finding in check_results(project.results) if finding.problem] == []
-    mine, theirs = project.digests(), local.digests()
+    mine, theirs = project.digests(), undisturbed.digests()
     assert mine == {path: theirs[path] for path in mine}
     assert list(project.results.rglob(".*.tmp*")) == []
 
@@ -110,73 +142,101 @@ def slurm(*command: str) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True, timeout=30).stdout
 
 
-def await_jobs(process: subprocess.Popen[str], count: int, besides: Collection[str] = ()) -> list[str]:
-    """Ids of the running jobs ``besides`` some, as soon as there are ``count``."""
+def await_jobs(process: subprocess.Popen[str], partition: str, count: int, besides: Collection[str] = ()) -> list[str]:
+    """Ids of the jobs ``besides`` some that run Python in a partition, as soon as there are ``count``."""
     deadline = time.monotonic() + 100
     while time.monotonic() < deadline and process.poll() is None:
-        jobs = [job for job in slurm("squeue", "-h", "-t", "RUNNING", "-o", "%i").split() if job not in besides]
+        query = ("squeue", "-h", "-t", "RUNNING", "-p", partition, "-o", "%i")
+        jobs = [job for job in slurm(*query).split() if job not in besides]
         if len(jobs) >= count:
             return jobs
         time.sleep(0.2)
     raise AssertionError(f"{count} jobs never ran at once")
 
 
-def finished_jobs() -> list[dict[str, str]]:
-    """What SLURM recorded of every job that ended."""
+def ended_jobs(folder: Path) -> list[dict[str, str]]:
+    """What SLURM recorded of every job that ended, or was stopped to be requeued, in a folder."""
     lines = (Path(os.environ["RGFLOW_SLURM"]) / "log" / "jobs.txt").read_text().splitlines()
-    return [dict(word.split("=", 1) for word in line.split() if "=" in word) for line in lines]
+    records = [dict(word.split("=", 1) for word in line.split() if "=" in word) for line in lines]
+    return [record for record in records if record["WorkDir"] == str(folder)]
 
 
-def test_study_through_the_profile_equals_the_local_run(local: Project, remote: Project) -> None:
-    before = len(finished_jobs())
+def states(project: Project) -> list[str]:
+    """Of the jobs that ended."""
+    return [job["JobState"] for job in ended_jobs(project.folder)]
+
+
+def test_study_through_the_profile_equals_the_undisturbed_run(undisturbed: Project, remote: Project) -> None:
     complete(remote, "comparison")
-    assert_same(remote, local)
-    assert remote.digests().keys() == local.digests().keys()
-    partitions = [job["Partition"] for job in finished_jobs()[before:]]
+    assert_same(remote, undisturbed)
+    assert remote.digests().keys() == undisturbed.digests().keys()
+    partitions = [job["Partition"] for job in ended_jobs(remote.folder)]
     assert partitions.count("gpu") == 3  # two blocks sampled and one trained of the wide network
-    assert partitions.count("cpu") == len(local.digests()) - 3
+    assert partitions.count("cpu") == len(undisturbed.digests()) - 3
 
 
-def test_one_block_on_the_dask_workers_of_two_nodes(local: Project, remote: Project) -> None:
-    give_inputs(remote, local)
+def test_one_block_on_the_dask_workers_of_two_nodes(undisturbed: Project, prepared: Project) -> None:
     spread = [f"ensemble_block:{item}" for item in ("nodes=2", "tasks=3", "mpi=True", "dask=srun")]
-    complete(remote, BLOCKS[0], "--set-resources", *spread)
-    assert_same(remote, local)
-    last = finished_jobs()[-1]
-    assert (last["NodeCnt"], last["NodeList"]) == ("2", "n[1-2]")
+    move_to(prepared, "wide")
+    complete(prepared, BLOCKS[0], "--set-resources", *spread)
+    assert_same(prepared, undisturbed)
+    (job,) = ended_jobs(prepared.folder)
+    assert (job["NodeCnt"], job["NodeList"]) == ("2", "n[5-6]")
 
 
-def test_killed_snakemake_cancelled_job_lost_node(local: Project, remote: Project) -> None:
-    give_inputs(remote, local)
-    with snakemake(remote, *BLOCKS) as process:
-        orphans = await_jobs(process, 2)
+def test_killed_snakemake_killed_and_cancelled_jobs_lost_node(undisturbed: Project, prepared: Project) -> None:
+    move_to(prepared, "frail")
+    with snakemake(prepared, *BLOCKS[:2]) as process:
+        orphans = await_jobs(process, "frail", 2)
         os.killpg(process.pid, signal.SIGKILL)
         process.wait(10)
-    assert slurm("squeue", "-h", "-t", "RUNNING", "-o", "%i").split() != []
+    assert set(orphans) <= set(slurm("squeue", "-h", "-p", "frail", "-o", "%i").split())
+    slurm("scancel", "--signal=KILL", "--full", orphans[0])
 
-    assert remote.snakemake("--unlock").returncode == 0
-    with snakemake(remote, *BLOCKS) as process:
-        slurm("scancel", "--signal=KILL", "--full", orphans[0])
-        slurm("scancel", await_jobs(process, 1, besides=orphans)[0])
-        slurm("scontrol", "update", "nodename=n1", "state=down", "reason=test")
-        slurm("scontrol", "update", "nodename=n2", "state=drain", "reason=test")
-        time.sleep(1)
-        resume_nodes()
-        status = process.wait(SECONDS)
-    assert status == 0, messages(remote)
-    assert {"FAILED", "CANCELLED", "NODE_FAIL"} & {job["JobState"] for job in finished_jobs()}
-    assert_same(remote, local)
-
-
-def resume_nodes() -> None:
-    for node in ("n1", "n2"):  # a node that came back by itself refuses
-        subprocess.run(["scontrol", "update", f"nodename={node}", "state=resume"], capture_output=True, timeout=30)
+    assert prepared.snakemake("--unlock").returncode == 0
+    with snakemake(prepared, *BLOCKS[:2]) as process:
+        (cancelled, *_) = await_jobs(process, "frail", 1, besides=orphans)
+        slurm("scancel", cancelled)
+        await_jobs(process, "frail", 1, besides=[*orphans, cancelled])
+        slurm("scontrol", "update", "nodename=n3", "state=drain", "reason=test")
+        slurm("scontrol", "update", "nodename=n3", "state=down", "reason=test")
+        time.sleep(6)  # until the node has ended its job, as a node that was really lost would have
+        status = wait_with_requeued_jobs(process, "frail")
+    assert status == 0, messages(prepared)
+    assert {"CANCELLED", "NODE_FAIL"} <= set(states(prepared))
+    assert_same(prepared, undisturbed)
+    assert [path for path in BLOCKS[:2] if not (prepared.folder / path).exists()] == []
 
 
-def give_inputs(project: Project, local: Project) -> None:
-    """Inputs and hyperparameters of the local run, so that a test begins with the jobs it is about."""
-    for name in ("inputs.json", "inputs.zarr", "theory/hyperparameters"):
-        source, target = local.results / name, project.results / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copytree(source, target) if source.is_dir() else shutil.copy2(source, target)
-    shutil.copytree(local.folder / ".snakemake" / "metadata", project.folder / ".snakemake" / "metadata")
+def test_requeued_and_preempted_jobs(undisturbed: Project, prepared: Project) -> None:
+    """SLURM starts these jobs again by itself; Snakemake must wait for them, and count no failure."""
+    move_to(prepared, "low")
+    with snakemake(prepared, *BLOCKS[:2], "--retries", "0") as process:
+        first, second = sorted(await_jobs(process, "low", 2))
+        slurm("scontrol", "requeue", first)
+        slurm("sbatch", "--partition=high", "--cpus-per-task=2", "--output=/dev/null", "--wrap=sleep 1")
+        await_jobs(process, "high", 1)
+        status = wait_with_requeued_jobs(process, "low")
+    assert status == 0, messages(prepared)
+    listing = slurm("squeue", "-h", "-t", "all", "-p", "low", "-O", "JobID,RestartCnt")
+    assert dict(line.split() for line in listing.splitlines()) == {first: "1", second: "1"}
+    assert "PREEMPTED" in states(prepared)
+    assert_same(prepared, undisturbed)
+    assert [path for path in BLOCKS[:2] if not (prepared.folder / path).exists()] == []
+
+
+def wait_with_requeued_jobs(process: subprocess.Popen[str], partition: str) -> int:
+    """Exit status of Snakemake, while an operator brings nodes back and lets requeued jobs start, which SLURM holds back."""
+    deadline = time.monotonic() + SECONDS
+    while process.poll() is None and time.monotonic() < deadline:
+        operate("update", "nodename=n3", "state=resume")
+        for job in slurm("squeue", "-h", "-t", "PENDING", "-p", partition, "-o", "%i").split():
+            operate("release", job)
+            operate("update", f"jobid={job}", "StartTime=now")
+        time.sleep(2)
+    return process.wait(1)
+
+
+def operate(*words: str) -> None:
+    """scontrol, which refuses what is not needed."""
+    subprocess.run(["scontrol", *words], capture_output=True, timeout=30)
