@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from rgflow.sampling.blocks import sample_initialization
     from rgflow.store.open import open_results
     from rgflow.streaming import stream_infinite_width
-    from rgflow.theory.bayes import bayes_theory
-    from rgflow.theory.criticality import critical
-    from rgflow.theory.infinite_width import infinite_width_theory
-    from rgflow.theory.initialization import initialization_theory
-    from rgflow.theory.training import training_theory
+    from rgflow.theory.criticality.critical import critical
+    from rgflow.theory.infinite_width.kernels import infinite_width_theory
+    from rgflow.theory.initialization.tensors import initialization_theory
+    from rgflow.theory.learning.bayes import bayes_theory
+    from rgflow.theory.learning.training import training_theory
     from rgflow.training.ensemble import train_ensemble
 
 __version__ = version("rgflow")
@@ -46,15 +46,15 @@ _HOME = {
     "Network": "rgflow.network",
     "RgflowError": "rgflow.errors",
     "activation": "rgflow.activations.registry",
-    "bayes_theory": "rgflow.theory.bayes",
-    "critical": "rgflow.theory.criticality",
-    "infinite_width_theory": "rgflow.theory.infinite_width",
-    "initialization_theory": "rgflow.theory.initialization",
+    "bayes_theory": "rgflow.theory.learning.bayes",
+    "critical": "rgflow.theory.criticality.critical",
+    "infinite_width_theory": "rgflow.theory.infinite_width.kernels",
+    "initialization_theory": "rgflow.theory.initialization.tensors",
     "open_results": "rgflow.store.open",
     "sample_initialization": "rgflow.sampling.blocks",
     "stream_infinite_width": "rgflow.streaming",
     "train_ensemble": "rgflow.training.ensemble",
-    "training_theory": "rgflow.theory.training",
+    "training_theory": "rgflow.theory.learning.training",
 }
 
 

@@ -149,7 +149,7 @@ def _inputs(groups: list[list[str]]) -> dict[str, list[Path]]:
 
 def _critical(options: argparse.Namespace) -> None:
     from rgflow.activations.registry import activation
-    from rgflow.theory.criticality import critical
+    from rgflow.theory.criticality.critical import critical
 
     name, _, assignments = options.activation.partition(":")
     parameters = dict(_assignment(text) for text in assignments.split(",") if text)

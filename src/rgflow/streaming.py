@@ -12,7 +12,7 @@ from rgflow.inputs import Inputs
 from rgflow.network import Network
 from rgflow.store.provenance import provenance
 from rgflow.store.publish import open_zarr, publish
-from rgflow.theory.infinite_width import Precision, certificate, lazy_infinite_width
+from rgflow.theory.infinite_width.kernels import Precision, certificate, lazy_infinite_width
 
 
 def stream_infinite_width(
@@ -26,7 +26,7 @@ def stream_infinite_width(
     Parameters
     ----------
     network, inputs, precision, workers
-        See :func:`rgflow.theory.infinite_width.infinite_width_theory`.
+        See :func:`rgflow.theory.infinite_width.kernels.infinite_width_theory`.
     path
         The store, ``*.zarr``; its manifest ``*.json`` is put beside it. A store that is there is replaced when the new one
         is complete.
@@ -34,12 +34,12 @@ def stream_infinite_width(
     Returns
     -------
     The dataset of the store, as dask arrays, with ``K_output`` and ``Theta_output`` on ``sample_1``, ``sample_2``, and the
-    attributes of :func:`rgflow.theory.infinite_width.infinite_width_theory`.
+    attributes of :func:`rgflow.theory.infinite_width.kernels.infinite_width_theory`.
 
     Raises
     ------
     RgflowError
-        Those of :func:`rgflow.theory.infinite_width.infinite_width_theory`; then nothing is left at ``path``.
+        Those of :func:`rgflow.theory.infinite_width.kernels.infinite_width_theory`; then nothing is left at ``path``.
     """
     store = Path(path)
     if store.suffix != ".zarr":

@@ -21,9 +21,9 @@ import numpy as np
 
 from rgflow.network import Network
 from rgflow.streaming import stream_infinite_width
-from rgflow.theory.criticality import critical
-from rgflow.theory.infinite_width import infinite_width_theory
-from rgflow.theory.initialization import initialization_theory
+from rgflow.theory.criticality.critical import critical
+from rgflow.theory.infinite_width.kernels import infinite_width_theory
+from rgflow.theory.initialization.tensors import initialization_theory
 
 PROJECT = Path(__file__).parents[2]
 PEER = PROJECT / ".venv-peer"

@@ -12,7 +12,7 @@ import xarray as xr
 
 from rgflow.network import Network
 from rgflow.sampling.dntk import sample_dntk
-from rgflow.theory.dntk import dntk_theory
+from rgflow.theory.initialization.dntk import dntk_theory
 
 # torch scripts its own forward-mode rules when they are first used
 pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")

@@ -16,7 +16,7 @@ from rgflow.network import Network
 from rgflow.sampling.blocks import sample_groups, sample_initialization
 from rgflow.sampling.groups import combine, estimate
 from rgflow.sampling.spec import Ensemble
-from rgflow.theory.exact import exact_theory
+from rgflow.theory.initialization.exact import exact_theory
 
 ALL = ("K", "V", "Theta", "D", "F", "A", "B")
 BOUND = 4.5

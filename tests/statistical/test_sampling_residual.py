@@ -14,8 +14,8 @@ from test_sampling_marginal import deviations
 from rgflow.network import Network
 from rgflow.sampling.blocks import sample_initialization
 from rgflow.sampling.samples import Target
-from rgflow.theory.criticality import critical
-from rgflow.theory.initialization import initialization_theory
+from rgflow.theory.criticality.critical import critical
+from rgflow.theory.initialization.tensors import initialization_theory
 
 TENSORS = ("K", "T3", "V", "Theta")
 INPUTS = np.random.default_rng(3).normal(size=(2, 4))

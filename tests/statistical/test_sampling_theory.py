@@ -13,7 +13,7 @@ import xarray as xr
 
 from rgflow.network import Network
 from rgflow.sampling.blocks import sample_initialization
-from rgflow.theory.initialization import initialization_theory
+from rgflow.theory.initialization.tensors import initialization_theory
 
 ALL = ("K", "V", "Theta", "D", "F", "A", "B")
 INPUTS = np.random.default_rng(3).normal(size=(2, 8))

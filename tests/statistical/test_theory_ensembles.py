@@ -10,8 +10,8 @@ from scipy.special import ndtr
 from weight_ensemble import extrapolated, largest_z, sampled_kernel, sampled_residual, sampled_tensors
 
 from rgflow.network import Network
-from rgflow.theory.exact import exact_deep_linear, exact_scale_invariant
-from rgflow.theory.initialization import initialization_theory
+from rgflow.theory.initialization.exact import exact_deep_linear, exact_scale_invariant
+from rgflow.theory.initialization.tensors import initialization_theory
 
 INPUTS = np.array([[0.6, -0.9, 0.4], [-0.2, 0.5, 1.1]])
 CONNECTED = ("V", "D", "F", "A", "B")

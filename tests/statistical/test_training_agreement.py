@@ -11,7 +11,7 @@ import pytest
 import xarray as xr
 
 from rgflow.network import Network
-from rgflow.theory.training import training_theory
+from rgflow.theory.learning.training import training_theory
 from rgflow.training.ensemble import train_ensemble
 
 STEPS = (0, 2, 5, 60)

@@ -8,7 +8,15 @@ import numpy as np
 import pytest
 
 from rgflow.errors import RgflowError
-from rgflow.theory.action import Action, correlators, couplings, covariance, density_ratio, marginalize, mean
+from rgflow.theory.initialization.action import (
+    Action,
+    correlators,
+    couplings,
+    covariance,
+    density_ratio,
+    marginalize,
+    mean,
+)
 
 K2 = np.array([[1.0, 0.4], [0.4, 0.8]])
 

@@ -10,17 +10,17 @@ import pytest
 from rgflow.activations.registry import Activation, activation
 from rgflow.errors import RgflowError
 from rgflow.network import Network
-from rgflow.theory.asymptotics import (
+from rgflow.theory.criticality.critical import critical
+from rgflow.theory.criticality.susceptibility import chi_perp, mean_square
+from rgflow.theory.depth.asymptotics import (
     PowerLaw,
     depth_exponents,
     equivalence_learning_rates,
     predicted_laws,
     small_kernel,
 )
-from rgflow.theory.criticality import critical
-from rgflow.theory.exponents import critical_network, deep_flow, exponent_table, fit_power_law
-from rgflow.theory.single_input import kernel_flow, single_input_theory
-from rgflow.theory.susceptibility import chi_perp, mean_square
+from rgflow.theory.depth.exponents import critical_network, deep_flow, exponent_table, fit_power_law
+from rgflow.theory.depth.single_input import kernel_flow, single_input_theory
 
 
 @pytest.mark.parametrize(("name", "a_1", "a_2"), [("tanh", -2.0, 17 / 3), ("sin", -1.0, 2 / 3), ("erf", -2.0, 14 / 3)])

@@ -12,7 +12,7 @@ from scipy.stats import multivariate_normal
 
 from rgflow.errors import RgflowError
 from rgflow.network import Network
-from rgflow.theory.bayes import bayes_theory
+from rgflow.theory.learning.bayes import bayes_theory
 
 NETWORK = Network("relu", (3, 9, 9, 2), 0.1, 1.7)
 

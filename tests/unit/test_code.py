@@ -47,7 +47,7 @@ def test_comments_docstrings_and_layout_change_nothing(package: Path) -> None:
 
 def test_editing_the_vertex_reruns_theory_and_no_ensembles(package: Path) -> None:
     before = digests()
-    vertex = package / "theory" / "vertex.py"
+    vertex = package / "theory" / "initialization" / "vertex.py"
     vertex.write_text(vertex.read_text() + "\nEDITED = 1\n")
     changed = {name for name, digest in digests().items() if digest != before[name]}
     assert changed == {"theory/initialization"}
@@ -59,7 +59,7 @@ def test_every_stage_sees_its_own_engine(package: Path) -> None:
         "training/block": "training/mlp.py",
         "inputs": "data/select.py",
         "comparison/training": "comparison/statistics.py",
-        "theory/training": "theory/training.py",
+        "theory/training": "theory/learning/training.py",
     }
     for stage, file in seen.items():
         before = digests()

@@ -14,7 +14,7 @@ from oracle_single import gaussian_mean
 
 from rgflow.activations.registry import Activation, activation, names
 from rgflow.errors import RgflowError
-from rgflow.theory.criticality import critical, half_stable_points
+from rgflow.theory.criticality.critical import critical, half_stable_points
 
 HALF_STABLE = {  # C_b, C_W, K*, d chi_parallel/dK, d chi_perp/dK
     "gelu": (0.17292239075606735, 1.9830582574375471, (3 + math.sqrt(17)) / 2, -2.8725283746e-4, 9.333540559939e-3),
@@ -149,7 +149,7 @@ def test_unknown_activation_names_a_near_miss() -> None:
 
 def test_critical_point_needs_neither_torch_nor_xarray() -> None:
     code = (
-        "import sys; from rgflow.theory.criticality import critical; critical('gelu'); "
+        "import sys; from rgflow.theory.criticality.critical import critical; critical('gelu'); "
         "sys.exit(any(name in sys.modules for name in ('torch', 'xarray', 'pandas', 'scipy.stats')))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -14,7 +14,7 @@ from rgflow.gaussian.dense import DenseAverages
 from rgflow.gaussian.expectations import Expectations
 from rgflow.network import Network
 from rgflow.sampling.dntk import contractions, sample_dntk
-from rgflow.theory.dntk import dntk_theory
+from rgflow.theory.initialization.dntk import dntk_theory
 
 # torch scripts its own forward-mode rules when they are first used
 pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")

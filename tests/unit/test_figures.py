@@ -20,7 +20,7 @@ from rgflow.figures.final_predictions import spread_test_samples
 from rgflow.figures.gaussianity import correlation_of_squares, excess_kurtosis
 from rgflow.figures.registry import FIGURES
 from rgflow.figures.style import new_figure, save_figure, width_colors
-from rgflow.theory.exponents import exponent_table
+from rgflow.theory.depth.exponents import exponent_table
 
 
 def _sources() -> dict[str, dict[str, object]]:

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from rgflow.errors import RgflowError
 from rgflow.network import Network
-from rgflow.theory.criticality import critical
-from rgflow.theory.flow import angle, from_midpoint, midpoint_flow, pair_flow, to_midpoint
+from rgflow.theory.criticality.critical import critical
+from rgflow.theory.criticality.flow import angle, from_midpoint, midpoint_flow, pair_flow, to_midpoint
 
 entries = st.floats(-5.0, 5.0)
 

@@ -16,7 +16,7 @@ from rgflow.gaussian.moments import powers
 from rgflow.gaussian.parallel import ParallelPair, parallel_pairs
 from rgflow.gaussian.scale_invariant import ScaleInvariantMoments
 from rgflow.network import Network
-from rgflow.theory.initialization import RECURSIONS, initialization_theory
+from rgflow.theory.initialization.tensors import RECURSIONS, initialization_theory
 
 FUNCTIONS = {
     "elu": (lambda z: z if z > 0 else mpmath.expm1(z), lambda z: 1 if z > 0 else mpmath.exp(z)),

@@ -13,8 +13,8 @@ from rgflow.gaussian.expectations import Expectations
 from rgflow.gaussian.single import single_mean
 from rgflow.network import Network
 from rgflow.sampling.blocks import sample_initialization
-from rgflow.theory.infinite_width import infinite_width_theory
-from rgflow.theory.initialization import initialization_theory
+from rgflow.theory.infinite_width.kernels import infinite_width_theory
+from rgflow.theory.initialization.tensors import initialization_theory
 
 ROOT = np.random.default_rng(1).normal(size=(3, 3))
 SPREAD = ROOT @ ROOT.T

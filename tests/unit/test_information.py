@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from rgflow.errors import RgflowError
-from rgflow.theory.information import (
+from rgflow.theory.depth.information import (
     entropy,
     mutual_information,
     mutual_information_of_inputs,

@@ -9,9 +9,9 @@ import pytest
 
 from rgflow.errors import RgflowError
 from rgflow.network import Network
-from rgflow.theory.criticality import critical
-from rgflow.theory.phase_diagram import fixed_point, phase_diagram
-from rgflow.theory.single_input import kernel_flow
+from rgflow.theory.criticality.critical import critical
+from rgflow.theory.criticality.phase_diagram import fixed_point, phase_diagram
+from rgflow.theory.depth.single_input import kernel_flow
 
 
 def test_scale_invariant_fixed_points_in_closed_form() -> None:

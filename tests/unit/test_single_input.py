@@ -9,9 +9,9 @@ from oracle_single import gaussian_mean
 from rgflow.activations.registry import activation
 from rgflow.errors import RgflowError
 from rgflow.network import Network
-from rgflow.theory.criticality import critical
-from rgflow.theory.initialization import initialization_theory
-from rgflow.theory.single_input import kernel_flow, single_input_theory
+from rgflow.theory.criticality.critical import critical
+from rgflow.theory.depth.single_input import kernel_flow, single_input_theory
+from rgflow.theory.initialization.tensors import initialization_theory
 
 
 def critical_theory(name: str, depth: int, K: float, **rates: float) -> dict[str, np.ndarray]:

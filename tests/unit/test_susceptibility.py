@@ -10,7 +10,7 @@ from oracle_single import gaussian_mean
 
 from rgflow.activations.registry import Activation, activation
 from rgflow.errors import RgflowError
-from rgflow.theory.susceptibility import chi_parallel, chi_perp, correlation_depth, h, mean_square
+from rgflow.theory.criticality.susceptibility import chi_parallel, chi_perp, correlation_depth, h, mean_square
 
 SMOOTH = ["tanh", "sin", "erf", "gelu", "swish", "mish", "softplus", "sigmoid", "snake", "cos"]
 KINKED = ["relu", "leaky_relu", "elu", "selu", "hard_tanh"]

@@ -10,9 +10,9 @@ import pytest
 from rgflow.activations.registry import names
 from rgflow.errors import RgflowError
 from rgflow.network import Network
-from rgflow.theory.criticality import critical
-from rgflow.theory.infinite_width import infinite_width_theory
-from rgflow.theory.initialization import initialization_theory
+from rgflow.theory.criticality.critical import critical
+from rgflow.theory.infinite_width.kernels import infinite_width_theory
+from rgflow.theory.initialization.tensors import initialization_theory
 
 X = np.random.default_rng(0).normal(size=(2, 4))
 WIDTHS = (4, 8, 8, 8)

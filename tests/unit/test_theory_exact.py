@@ -10,14 +10,14 @@ from scipy.stats import chi2
 
 from rgflow.errors import RgflowError
 from rgflow.network import Network
-from rgflow.theory.exact import (
+from rgflow.theory.initialization.exact import (
     deep_linear_moment,
     deep_linear_six_point,
     exact_deep_linear,
     exact_scale_invariant,
     exact_theory,
 )
-from rgflow.theory.initialization import initialization_theory
+from rgflow.theory.initialization.tensors import initialization_theory
 
 TENSORS = ("K", "Theta", "V", "D", "F", "A", "B")
 INPUTS = np.array([[0.6, -0.9, 0.4], [-0.2, 0.5, 1.1]])

@@ -17,10 +17,10 @@ from rgflow.store import digest
 from rgflow.store.check import check_results
 from rgflow.store.publish import open_zarr, publish
 from rgflow.store.scratch import ScratchArrays
-from rgflow.theory import infinite_width
-from rgflow.theory.infinite_width import infinite_width_theory
-from rgflow.theory.initialization import initialization_theory
-from rgflow.theory.semidefinite import positive_semidefinite
+from rgflow.theory.infinite_width import kernels as infinite_width
+from rgflow.theory.infinite_width.kernels import infinite_width_theory
+from rgflow.theory.infinite_width.semidefinite import positive_semidefinite
+from rgflow.theory.initialization.tensors import initialization_theory
 from rgflow.workflow.runner import run_stage
 from rgflow.workflow.stage import Resources, find_stage
 

@@ -11,7 +11,7 @@ from dense_reference import dense_theory
 
 from rgflow.errors import RgflowError
 from rgflow.network import Network
-from rgflow.theory.initialization import RECURSIONS, initialization_theory
+from rgflow.theory.initialization.tensors import RECURSIONS, initialization_theory
 
 GELU_C_B, GELU_C_W = 0.17292239075606735, 1.9830582574375471
 GELU_K_STAR = (3.0 + np.sqrt(17.0)) / 2.0

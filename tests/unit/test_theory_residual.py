@@ -13,12 +13,12 @@ from dense_reference import dense_residual_theory
 from rgflow.activations.registry import activation
 from rgflow.errors import RgflowError
 from rgflow.network import Network
-from rgflow.theory.bayes import bayes_theory
-from rgflow.theory.criticality import critical
-from rgflow.theory.exact import exact_theory
-from rgflow.theory.initialization import initialization_theory
-from rgflow.theory.output import output_kernels
-from rgflow.theory.single_input import kernel_flow
+from rgflow.theory.criticality.critical import critical
+from rgflow.theory.depth.single_input import kernel_flow
+from rgflow.theory.initialization.exact import exact_theory
+from rgflow.theory.initialization.tensors import initialization_theory
+from rgflow.theory.learning.bayes import bayes_theory
+from rgflow.theory.learning.output import output_kernels
 
 INPUTS = np.array([[0.6, -0.9, 0.4], [-0.2, 0.5, 1.1]])
 TENSORS = ("K", "Theta", "G1", "T3", "V")

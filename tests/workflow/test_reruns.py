@@ -25,7 +25,7 @@ def test_nothing_to_do_after_a_run(finished: Project) -> None:
 
 
 def test_comments_touches_and_reordered_keys_rerun_nothing(study: Project) -> None:
-    vertex = study.folder / "src/rgflow/theory/vertex.py"
+    vertex = study.folder / "src/rgflow/theory/initialization/vertex.py"
     vertex.write_text(vertex.read_text() + "\n# a remark\n")
     config = yaml.safe_load((study.folder / "config.yaml").read_text())
     (study.folder / "config.yaml").write_text(yaml.safe_dump(dict(reversed(config.items()))))
@@ -38,7 +38,7 @@ def test_comments_touches_and_reordered_keys_rerun_nothing(study: Project) -> No
 
 
 def test_editing_the_vertex_reruns_theory_and_what_follows_but_no_ensembles(study: Project) -> None:
-    edit(study.folder / "src/rgflow/theory/vertex.py")
+    edit(study.folder / "src/rgflow/theory/initialization/vertex.py")
     planned = study.planned()
     assert planned["theory_initialization"] == 1
     assert planned["comparison_initialization"] == 1
@@ -46,7 +46,7 @@ def test_editing_the_vertex_reruns_theory_and_what_follows_but_no_ensembles(stud
 
 
 def test_a_stage_that_runs_again_with_an_equal_result_leaves_the_rest_idle(study: Project) -> None:
-    edit(study.folder / "src/rgflow/theory/vertex.py")
+    edit(study.folder / "src/rgflow/theory/initialization/vertex.py")
     assert study.snakemake("theory").returncode == 0
     assert study.planned() == {}
 

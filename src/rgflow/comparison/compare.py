@@ -125,7 +125,7 @@ def compare_exact(exact: xr.Dataset, ensembles: xr.Dataset) -> xr.Dataset:
     Parameters
     ----------
     exact : xr.Dataset
-        Tensors of :func:`rgflow.theory.exact.exact_theory` on (width, layer, sample_1, ...).
+        Tensors of :func:`rgflow.theory.initialization.exact.exact_theory` on (width, layer, sample_1, ...).
     ensembles : xr.Dataset
         As in :func:`compare_initialization`.
 

@@ -31,7 +31,7 @@ def draw(theory: xr.Dataset, ensembles: xr.Dataset) -> Figure:
     Parameters
     ----------
     theory : xr.Dataset
-        ``K``, ``G1``, ``V`` of :func:`rgflow.theory.initialization.initialization_theory`, for two or more inputs.
+        ``K``, ``G1``, ``V`` of :func:`rgflow.theory.initialization.tensors.initialization_theory`, for two or more inputs.
     ensembles : xr.Dataset
         ``K``, ``K_stderr`` (width, layer, sample_1, sample_2).
     """

@@ -22,7 +22,7 @@ def draw(theory: xr.Dataset, ensembles: xr.Dataset) -> Figure:
     Parameters
     ----------
     theory : xr.Dataset
-        ``K``, ``V`` of :func:`rgflow.theory.initialization.initialization_theory`.
+        ``K``, ``V`` of :func:`rgflow.theory.initialization.tensors.initialization_theory`.
     ensembles : xr.Dataset
         ``preactivation`` (width, member, layer, output_1, sample_1) of the first members; input 0 is shown.
     """

@@ -21,7 +21,7 @@ def draw(phases: Mapping[str, xr.Dataset]) -> Figure:
     ----------
     phases : mapping
         Activation label to the stored criticality of an activation, with `flow` and `flow_predicted` on (quantity, layer)
-        where it has power laws; see :func:`rgflow.theory.exponents.exponent_table`.
+        where it has power laws; see :func:`rgflow.theory.depth.exponents.exponent_table`.
     """
     laws = with_laws(phases)
     if not laws:

@@ -29,7 +29,7 @@ def draw(theory: xr.Dataset, trained: xr.Dataset) -> Figure:
     Parameters
     ----------
     theory : xr.Dataset
-        Result of :func:`rgflow.theory.training.training_theory`.
+        Result of :func:`rgflow.theory.learning.training.training_theory`.
     trained : xr.Dataset
         Trained ensembles with a dim ``width``.
     """

@@ -87,8 +87,9 @@ def sample_dntk(network: Network, inputs: Inputs, *, members: int, seed: int) ->
 
     Returns
     -------
-    Dataset on ``sample_1`` .. ``sample_4`` of the tensors in the slots of :func:`rgflow.theory.dntk.dntk_theory`, means of
-    moments and so unbiased, times n_{L-1}; each with its standard error ``<name>_stderr`` (jackknife over groups of 1000).
+    Dataset on ``sample_1`` .. ``sample_4`` of the tensors in the slots of
+    :func:`rgflow.theory.initialization.dntk.dntk_theory`, means of moments and so unbiased, times
+    n_{L-1}; each with its standard error ``<name>_stderr`` (jackknife over groups of 1000).
 
     Raises
     ------

@@ -233,7 +233,7 @@ class Study:
     def _require_critical_points(self) -> None:
         """Stop before any job if an activation is unknown, or critical is asked of one that has no critical point."""
         from rgflow.activations.registry import activation
-        from rgflow.theory.criticality import critical
+        from rgflow.theory.criticality.critical import critical
 
         for label, choice in self.activations.items():
             chosen = activation(choice["name"], **choice["parameters"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rgflow.comparison.compare import compare_exact
-from rgflow.theory.exact import exact_theory
+from rgflow.theory.initialization.exact import exact_theory
 from rgflow.workflow.stages.build import network_of, over_widths, probes_of
 
 if TYPE_CHECKING:

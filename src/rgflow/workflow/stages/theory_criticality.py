@@ -8,9 +8,9 @@ import numpy as np
 
 from rgflow.activations.registry import activation
 from rgflow.errors import RgflowError
-from rgflow.theory.criticality import Criticality, critical
-from rgflow.theory.exponents import exponent_table
-from rgflow.theory.phase_diagram import phase_diagram
+from rgflow.theory.criticality.critical import Criticality, critical
+from rgflow.theory.criticality.phase_diagram import phase_diagram
+from rgflow.theory.depth.exponents import exponent_table
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -22,7 +22,7 @@ _DEPTH = 2000  # of the recursions that the exponents are fitted to
 
 
 def run(_datasets: Datasets, spec: Spec, _resources: Resources) -> xr.Dataset:
-    """See :func:`rgflow.theory.phase_diagram.phase_diagram` and :func:`rgflow.theory.exponents.exponent_table`."""
+    """See :func:`rgflow.theory.phase_diagram.phase_diagram` and :func:`rgflow.theory.depth.exponents.exponent_table`."""
     import xarray as xr
 
     sigma = activation(spec["activation"]["name"], **spec["activation"]["parameters"])

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rgflow.activations.registry import Activation, activation
-from rgflow.theory.asymptotics import equivalence_learning_rates
-from rgflow.theory.criticality import critical
+from rgflow.theory.criticality.critical import critical
+from rgflow.theory.depth.asymptotics import equivalence_learning_rates
 
 if TYPE_CHECKING:
     import xarray as xr

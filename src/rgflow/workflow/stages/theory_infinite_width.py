@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rgflow.theory.infinite_width import certificate, lazy_infinite_width
+from rgflow.theory.infinite_width.kernels import certificate, lazy_infinite_width
 from rgflow.workflow.stages.build import network_of
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def run(datasets: Datasets, spec: Spec, _resources: Resources) -> xr.Dataset:
-    """See :func:`rgflow.theory.infinite_width.lazy_infinite_width`: the matrices are evaluated as they are written."""
+    """See :func:`rgflow.theory.infinite_width.kernels.lazy_infinite_width`: the matrices are evaluated as they are written."""
     (inputs,) = datasets["inputs"]
     network = network_of(spec, datasets, outputs=1)
     lazy = lazy_infinite_width(network, inputs["x"].values, spec["precision"])
@@ -24,5 +24,5 @@ def run(datasets: Datasets, spec: Spec, _resources: Resources) -> xr.Dataset:
 
 
 def certify(written: xr.Dataset, scratch: Scratch) -> Mapping[str, int | str]:
-    """See :func:`rgflow.theory.infinite_width.certificate`."""
+    """See :func:`rgflow.theory.infinite_width.kernels.certificate`."""
     return certificate(written, scratch)

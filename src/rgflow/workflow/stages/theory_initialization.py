@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rgflow.theory.initialization import initialization_theory
+from rgflow.theory.initialization.tensors import initialization_theory
 from rgflow.workflow.stages.build import network_of, probes_of
 
 if TYPE_CHECKING:
@@ -14,6 +14,6 @@ if TYPE_CHECKING:
 
 
 def run(datasets: Datasets, spec: Spec, _resources: Resources) -> xr.Dataset:
-    """See :func:`rgflow.theory.initialization.initialization_theory`."""
+    """See :func:`rgflow.theory.initialization.tensors.initialization_theory`."""
     (inputs,) = datasets["inputs"]
     return initialization_theory(network_of(spec, datasets, outputs=1), probes_of(inputs))

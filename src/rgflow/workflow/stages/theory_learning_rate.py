@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rgflow.theory.training import learning_rate
+from rgflow.theory.learning.training import learning_rate
 from rgflow.workflow.stages.build import network_of, task_of
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def run(datasets: Datasets, spec: Spec, _resources: Resources) -> xr.Dataset:
-    """See :func:`rgflow.theory.training.learning_rate`."""
+    """See :func:`rgflow.theory.learning.training.learning_rate`."""
     import xarray as xr
 
     (inputs,) = datasets["inputs"]

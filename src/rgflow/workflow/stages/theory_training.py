@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rgflow.theory.training import training_theory
+from rgflow.theory.learning.training import training_theory
 from rgflow.workflow.stages.build import network_of, recorded_steps, task_of
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def run(datasets: Datasets, spec: Spec, _resources: Resources) -> xr.Dataset:
-    """See :func:`rgflow.theory.training.training_theory`."""
+    """See :func:`rgflow.theory.learning.training.training_theory`."""
     (inputs,) = datasets["inputs"]
     task, training = task_of(inputs), spec["training"]
     return training_theory(

@@ -12,10 +12,10 @@ from numpy.typing import ArrayLike, NDArray
 from rgflow.activations.registry import Activation
 from rgflow.errors import RgflowError
 from rgflow.network import Network
-from rgflow.theory.asymptotics import PowerLaw, equivalence_learning_rates, predicted_laws
-from rgflow.theory.criticality import HALF_STABLE, Criticality, critical
-from rgflow.theory.single_input import single_input_theory
-from rgflow.theory.susceptibility import chi_parallel, chi_perp
+from rgflow.theory.criticality.critical import HALF_STABLE, Criticality, critical
+from rgflow.theory.criticality.susceptibility import chi_parallel, chi_perp
+from rgflow.theory.depth.asymptotics import PowerLaw, equivalence_learning_rates, predicted_laws
+from rgflow.theory.depth.single_input import single_input_theory
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -13,8 +13,8 @@ from numpy.typing import ArrayLike, NDArray
 from rgflow.activations.registry import Activation
 from rgflow.activations.registry import activation as find_activation
 from rgflow.errors import RgflowError
-from rgflow.theory.asymptotics import predicted_laws
-from rgflow.theory.criticality import mean_squared_slope, origin_sides, quartic_ratio
+from rgflow.theory.criticality.critical import mean_squared_slope, origin_sides, quartic_ratio
+from rgflow.theory.depth.asymptotics import predicted_laws
 
 Array = NDArray[np.float64]
 

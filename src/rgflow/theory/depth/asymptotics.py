@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 from rgflow.activations.registry import Activation
 from rgflow.errors import RgflowError
 from rgflow.gaussian.single import single_mean
-from rgflow.theory.criticality import (
+from rgflow.theory.criticality.critical import (
     HALF_STABLE,
     NONE,
     SCALE_INVARIANT,
@@ -30,7 +30,7 @@ from rgflow.theory.criticality import (
     origin_sides,
     quartic_ratio,
 )
-from rgflow.theory.susceptibility import mean_square
+from rgflow.theory.criticality.susceptibility import mean_square
 
 Array = NDArray[np.float64]
 

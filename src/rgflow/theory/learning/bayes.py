@@ -11,8 +11,8 @@ from numpy.typing import ArrayLike
 from rgflow.errors import RgflowError
 from rgflow.network import Network
 from rgflow.task import Task
-from rgflow.theory.contraction import Array
-from rgflow.theory.output import output_kernels
+from rgflow.theory.initialization.contraction import Array
+from rgflow.theory.learning.output import output_kernels
 
 
 def bayes_theory(

@@ -8,10 +8,10 @@ from rgflow.errors import RgflowError
 from rgflow.gaussian.expectations import Expectations
 from rgflow.inputs import Inputs, input_gram
 from rgflow.network import Network
-from rgflow.theory.contraction import Array
-from rgflow.theory.kernel import first_kernel, next_kernel
-from rgflow.theory.ntk import first_ntk, next_ntk
-from rgflow.theory.step import Step
+from rgflow.theory.initialization.contraction import Array
+from rgflow.theory.initialization.kernel import first_kernel, next_kernel
+from rgflow.theory.initialization.ntk import first_ntk, next_ntk
+from rgflow.theory.initialization.step import Step
 
 
 def output_kernels(network: Network, inputs: Inputs) -> tuple[Array, Array]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from rgflow.network import Network
-from rgflow.theory.contraction import Array, cross_pairs, own_pairs
-from rgflow.theory.kernel import mean_shift
-from rgflow.theory.step import Step
+from rgflow.theory.initialization.contraction import Array, cross_pairs, own_pairs
+from rgflow.theory.initialization.kernel import mean_shift
+from rgflow.theory.initialization.step import Step
 
 
 def first_ntk(network: Network, gram: Array) -> Array:

@@ -8,7 +8,7 @@ import numpy as np
 
 from rgflow.gaussian.expectations import Expectations
 from rgflow.network import Network
-from rgflow.theory.contraction import Array
+from rgflow.theory.initialization.contraction import Array
 
 
 class Step:

@@ -14,7 +14,7 @@ from rgflow.activations.registry import Activation
 from rgflow.errors import RgflowError
 from rgflow.gaussian.single import single_mean
 from rgflow.network import Network
-from rgflow.theory.susceptibility import mean_square
+from rgflow.theory.criticality.susceptibility import mean_square
 
 Array = NDArray[np.float64]
 

@@ -17,11 +17,18 @@ import numpy as np
 from rgflow.errors import RgflowError
 from rgflow.gaussian.expectations import Expectations
 from rgflow.network import Network
-from rgflow.theory.contraction import Array, cross_pairs, exchange_pairs, outer, pair_contraction, sandwich
-from rgflow.theory.kernel import mean_shift, next_kernel
-from rgflow.theory.layers import Recursion
-from rgflow.theory.ntk import next_ntk
-from rgflow.theory.step import Step
+from rgflow.theory.initialization.contraction import (
+    Array,
+    cross_pairs,
+    exchange_pairs,
+    outer,
+    pair_contraction,
+    sandwich,
+)
+from rgflow.theory.initialization.kernel import mean_shift, next_kernel
+from rgflow.theory.initialization.layers import Recursion
+from rgflow.theory.initialization.ntk import next_ntk
+from rgflow.theory.initialization.step import Step
 
 
 class ResidualStep(Step):

@@ -6,7 +6,7 @@ JOmega = lambda_W J0 + C_W Theta J1 is the Jacobian of <Omega> at fixed Theta.
 
 from __future__ import annotations
 
-from rgflow.theory.contraction import (
+from rgflow.theory.initialization.contraction import (
     Array,
     cross_pairs,
     exchange_pairs,
@@ -15,7 +15,7 @@ from rgflow.theory.contraction import (
     pair_contraction,
     sandwich,
 )
-from rgflow.theory.step import Step
+from rgflow.theory.initialization.step import Step
 
 
 def next_D(step: Step, Theta: Array, V: Array, D: Array) -> Array:

@@ -24,9 +24,9 @@ from rgflow.errors import RgflowError
 from rgflow.gaussian.dense import DenseAverages
 from rgflow.inputs import Inputs
 from rgflow.network import Network
-from rgflow.theory.contraction import Array, exchange_pairs
-from rgflow.theory.initialization import initialization_theory
-from rgflow.theory.layers import Tensors, labelled
+from rgflow.theory.initialization.contraction import Array, exchange_pairs
+from rgflow.theory.initialization.layers import Tensors, labelled
+from rgflow.theory.initialization.tensors import initialization_theory
 
 
 class DNTKStep(NamedTuple):
@@ -81,7 +81,7 @@ def dntk_theory(network: Network, inputs: Inputs) -> xr.Dataset:
     ------
     RgflowError
         A kinked activation, a residual network, inputs that span more than two dimensions, or as
-        :func:`rgflow.theory.initialization.initialization_theory`.
+        :func:`rgflow.theory.initialization.tensors.initialization_theory`.
     """
     if network.activation.kinks:
         raise RgflowError(

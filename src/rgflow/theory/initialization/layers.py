@@ -10,7 +10,7 @@ import numpy.typing as npt
 import xarray as xr
 
 from rgflow.errors import RgflowError
-from rgflow.theory.contraction import Array
+from rgflow.theory.initialization.contraction import Array
 
 Tensors = Mapping[str, Array]
 Advance = Callable[[int, Tensors], tuple[Tensors, float]]

@@ -20,7 +20,7 @@ from rgflow.activations.registry import Activation
 from rgflow.activations.registry import activation as find_activation
 from rgflow.errors import RgflowError
 from rgflow.gaussian.single import single_mean
-from rgflow.theory.susceptibility import discontinuity, mean_square
+from rgflow.theory.criticality.susceptibility import discontinuity, mean_square
 
 Array = NDArray[np.float64]
 

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from rgflow.activations.registry import Activation
 from rgflow.activations.registry import activation as find_activation
 from rgflow.errors import RgflowError
-from rgflow.theory.susceptibility import chi_parallel, chi_perp, correlation_depth, mean_square
+from rgflow.theory.criticality.susceptibility import chi_parallel, chi_perp, correlation_depth, mean_square
 
 if TYPE_CHECKING:
     import xarray as xr

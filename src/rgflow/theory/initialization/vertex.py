@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from rgflow.theory.contraction import Array, outer, sandwich
-from rgflow.theory.step import Step
+from rgflow.theory.initialization.contraction import Array, outer, sandwich
+from rgflow.theory.initialization.step import Step
 
 
 def next_vertex(step: Step, V: Array) -> Array:

@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from rgflow.errors import RgflowError
 from rgflow.network import Network
-from rgflow.theory.susceptibility import chi_parallel, chi_perp, h, mean_square
+from rgflow.theory.criticality.susceptibility import chi_parallel, chi_perp, h, mean_square
 
 Array = NDArray[np.float64]
 

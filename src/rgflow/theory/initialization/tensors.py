@@ -11,14 +11,14 @@ from rgflow.errors import RgflowError
 from rgflow.gaussian.expectations import Expectations
 from rgflow.inputs import Inputs, input_gram
 from rgflow.network import Network
-from rgflow.theory.contraction import Array
-from rgflow.theory.fluctuations import next_A, next_B, next_D, next_F
-from rgflow.theory.kernel import first_kernel, next_kernel, next_metric_correction
-from rgflow.theory.layers import Recursion, Tensors, evolve
-from rgflow.theory.ntk import first_ntk, next_ntk, next_ntk_correction
-from rgflow.theory.residual import RESIDUAL_RECURSIONS, ResidualStep
-from rgflow.theory.step import Step
-from rgflow.theory.vertex import next_vertex
+from rgflow.theory.initialization.contraction import Array
+from rgflow.theory.initialization.fluctuations import next_A, next_B, next_D, next_F
+from rgflow.theory.initialization.kernel import first_kernel, next_kernel, next_metric_correction
+from rgflow.theory.initialization.layers import Recursion, Tensors, evolve
+from rgflow.theory.initialization.ntk import first_ntk, next_ntk, next_ntk_correction
+from rgflow.theory.initialization.residual import RESIDUAL_RECURSIONS, ResidualStep
+from rgflow.theory.initialization.step import Step
+from rgflow.theory.initialization.vertex import next_vertex
 
 Recursions = Mapping[str, Recursion]
 

@@ -16,10 +16,10 @@ import xarray as xr
 from rgflow.errors import RgflowError
 from rgflow.inputs import Inputs, input_gram
 from rgflow.network import Network
-from rgflow.theory.contraction import Array, cross_pairs, exchange_pairs, outer
-from rgflow.theory.kernel import first_kernel
-from rgflow.theory.layers import Tensors, labelled
-from rgflow.theory.ntk import first_ntk
+from rgflow.theory.initialization.contraction import Array, cross_pairs, exchange_pairs, outer
+from rgflow.theory.initialization.kernel import first_kernel
+from rgflow.theory.initialization.layers import Tensors, labelled
+from rgflow.theory.initialization.ntk import first_ntk
 
 
 class Moments(NamedTuple):

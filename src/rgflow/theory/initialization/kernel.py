@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from rgflow.network import Network
-from rgflow.theory.contraction import Array, hessian_contraction, pair_contraction
-from rgflow.theory.step import Step
+from rgflow.theory.initialization.contraction import Array, hessian_contraction, pair_contraction
+from rgflow.theory.initialization.step import Step
 
 
 def first_kernel(network: Network, gram: Array) -> Array:

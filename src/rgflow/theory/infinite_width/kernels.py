@@ -18,8 +18,8 @@ from rgflow.errors import RgflowError
 from rgflow.gaussian.single import single_mean
 from rgflow.inputs import Inputs, checked_inputs
 from rgflow.network import Network
-from rgflow.theory.dual import Block, Dual, Means, dual
-from rgflow.theory.semidefinite import positive_semidefinite, slices
+from rgflow.theory.infinite_width.dual import Block, Dual, Means, dual
+from rgflow.theory.infinite_width.semidefinite import positive_semidefinite, slices
 
 Precision = Literal["float32", "float64"]
 
@@ -90,7 +90,7 @@ def certificate(kernels: xr.Dataset, scratch: MutableMapping[int, Block]) -> dic
     kernels
         Symmetric matrices, in memory or in an open store, which is read block by block.
     scratch
-        Takes the factor, see :func:`rgflow.theory.semidefinite.positive_semidefinite`.
+        Takes the factor, see :func:`rgflow.theory.infinite_width.semidefinite.positive_semidefinite`.
 
     Returns
     -------

@@ -1,0 +1,1 @@
+"""Laws of large depth for one input: exponents and coefficients, learning-rate equivalence, information."""

@@ -1,0 +1,1 @@
+"""K and Theta of thousands of inputs at infinite width."""

@@ -1,0 +1,1 @@
+"""Finite-width tensors of networks at initialization: the recursions, exact laws at every width, actions."""

@@ -1,0 +1,1 @@
+"""What infinitely wide networks learn: Bayesian inference and gradient descent."""
