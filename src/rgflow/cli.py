@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rgflow.errors import RgflowError
+from rgflow.store.manifest import local_path
 
 _EPILOG = "Errors are one line on standard error and a non-zero exit; nothing is written then."
 
@@ -46,10 +47,11 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def _local(text: str) -> Path:
-    """A path; addresses of object stores are refused, because a result is published there by renaming."""
-    if "://" in text:
-        raise argparse.ArgumentTypeError(f"{text}: results need a file system with atomic renames; see docs/cluster.md")
-    return Path(text)
+    """A path on a file system."""
+    try:
+        return local_path(text)
+    except RgflowError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _add_looking(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -78,6 +80,7 @@ def _add_drawing(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     figure.add_argument("--input", action="append", nargs="+", default=[], metavar=("ROLE", "MANIFEST"))
     figure.add_argument(
         "--output",
+        type=_local,
         nargs="+",
         required=True,
         help="picture files, by suffix: .svg .png .pdf; {name} in them stands for the figure's name",
@@ -133,8 +136,7 @@ def _stage(options: argparse.Namespace) -> None:
 def _figure(options: argparse.Namespace) -> None:
     from rgflow.workflow.draw import draw_figures
 
-    outputs = [str(_local(output)) for output in options.output]
-    draw_figures(options.names, _inputs(options.input), outputs)
+    draw_figures(options.names, _inputs(options.input), list(map(str, options.output)))
 
 
 def _report(options: argparse.Namespace) -> None:
@@ -144,7 +146,7 @@ def _report(options: argparse.Namespace) -> None:
 
 
 def _inputs(groups: list[list[str]]) -> dict[str, list[Path]]:
-    return {role: [Path(path) for path in paths] for role, *paths in groups}
+    return {role: [local_path(path) for path in paths] for role, *paths in groups}
 
 
 def _critical(options: argparse.Namespace) -> None:

@@ -10,6 +10,7 @@ import xarray as xr
 from rgflow.errors import RgflowError
 from rgflow.inputs import Inputs
 from rgflow.network import Network
+from rgflow.store.manifest import local_path
 from rgflow.store.provenance import provenance
 from rgflow.store.publish import open_zarr, publish
 from rgflow.theory.infinite_width.kernels import Precision, certificate, lazy_infinite_width
@@ -41,7 +42,7 @@ def stream_infinite_width(
     RgflowError
         Those of :func:`rgflow.theory.infinite_width.kernels.infinite_width_theory`; then nothing is left at ``path``.
     """
-    store = Path(path)
+    store = local_path(path)
     if store.suffix != ".zarr":
         raise RgflowError(f"path = {str(path)!r}; the name of a store ends with .zarr")
     lazy = lazy_infinite_width(network, inputs, precision).rename(K="K_output", Theta="Theta_output")

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from rgflow.store import memo, publish, temporary
 from rgflow.store.check import check_results
 from rgflow.store.digest import digest_variables
 from rgflow.store.inspect import describe
-from rgflow.store.manifest import manifest_of, read_manifest
+from rgflow.store.manifest import local_path, manifest_of, read_manifest
 from rgflow.store.publish import open_zarr
 
 
@@ -216,3 +217,9 @@ def test_replacing_works_where_names_cannot_be_exchanged(tmp_path: Path, monkeyp
             temporary.replace_directory(source, target)
     assert (target / "content").read_text() == "new"
     assert [p.name for p in tmp_path.iterdir()] == ["x.zarr"]
+
+
+@pytest.mark.parametrize("call", [rgflow.open_results, local_path])
+def test_addresses_of_object_stores_are_refused_in_one_line(call: Callable[[str], object]) -> None:
+    with pytest.raises(RgflowError, match=r"^s3://bucket/digits: results need a file system with atomic renames.*$"):
+        call("s3://bucket/digits")

@@ -17,6 +17,13 @@ from rgflow.store.temporary import temporary_sibling
 FORMAT = 1
 
 
+def local_path(path: str | Path) -> Path:
+    """The path, unless it is the address of an object store: there a result cannot be published by one renaming."""
+    if "://" in str(path):
+        raise RgflowError(f"{path}: results need a file system with atomic renames; see docs/cluster.md")
+    return Path(path)
+
+
 def manifest_of(store: Path) -> Path:
     """Path of the manifest of a store: ``x.zarr`` -> ``x.json``."""
     return store.with_suffix(".json")

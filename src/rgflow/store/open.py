@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from rgflow.errors import RgflowError
 from rgflow.store.labels import Label, parse_path
-from rgflow.store.manifest import manifest_of
+from rgflow.store.manifest import local_path, manifest_of
 from rgflow.store.publish import open_zarr, without_provenance
 
 if TYPE_CHECKING:
@@ -36,11 +36,11 @@ def open_results(path: str | Path) -> xr.DataTree:
     Raises
     ------
     RgflowError
-        If the folder holds no published store.
+        If the folder holds no published store, or is the address of an object store.
     """
     import xarray as xr
 
-    root = Path(path)
+    root = local_path(path)
     stages: dict[str, list[Cell]] = defaultdict(list)
     for store in published_stores(root):
         stage, labels = parse_path(store.relative_to(root) if store != root else Path(store.name))
