@@ -175,13 +175,21 @@ def test_study_through_the_profile_equals_the_undisturbed_run(undisturbed: Proje
     assert partitions.count("cpu") == len(undisturbed.digests()) - 3
 
 
-def test_one_block_on_the_dask_workers_of_two_nodes(undisturbed: Project, prepared: Project) -> None:
+def test_one_block_on_the_dask_workers_of_two_nodes_whose_scheduler_is_killed(
+    undisturbed: Project, prepared: Project
+) -> None:
     spread = [f"ensemble_block:{item}" for item in ("nodes=2", "tasks=3", "mpi=True", "dask=srun")]
     move_to(prepared, "wide")
-    complete(prepared, BLOCKS[0], "--set-resources", *spread)
+    with snakemake(prepared, BLOCKS[0], "--set-resources", *spread) as process:
+        (job,) = await_jobs(process, "wide", 1)
+        time.sleep(6)  # until the scheduler is up and its workers are on their way
+        slurm("scancel", "--signal=KILL", "--full", job)
+        status = process.wait(SECONDS)
+    assert status == 0, messages(prepared)
     assert_same(prepared, undisturbed)
-    (job,) = ended_jobs(prepared.folder)
-    assert (job["NodeCnt"], job["NodeList"]) == ("2", "n[5-6]")
+    ended = ended_jobs(prepared.folder)
+    assert [(job["NodeCnt"], job["NodeList"]) for job in ended] == [("2", "n[5-6]")] * 2
+    assert [job["JobState"] for job in ended] == ["CANCELLED", "COMPLETED"]
 
 
 def test_killed_snakemake_killed_and_cancelled_jobs_lost_node(undisturbed: Project, prepared: Project) -> None:
