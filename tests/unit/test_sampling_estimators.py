@@ -104,3 +104,25 @@ def test_layer_covariance_has_the_squared_errors_on_its_diagonal() -> None:
         for a in range(2):
             same = errors[(slice(None), *(a,) * (errors.ndim - 1))]
             np.testing.assert_allclose(np.diagonal(found[a]), same**2)
+
+
+def test_residual_three_point_correlator_is_the_literal_average_over_pairs_of_neurons_and_of_networks() -> None:
+    """n (E[m_i X_j] - E[m_i] E[X_j]), i != j, the second term from pairs of different networks."""
+    rng = np.random.default_rng(5)
+    members, n, N = 4, 3, 2
+    m, X = rng.normal(size=(members, n, N)), rng.normal(size=(members, n, N, N))
+    products = np.einsum("kia,ljbc->klijabc", m, X)
+    different = ~np.eye(n, dtype=bool)
+    pairs = products[:, :, different].mean(2)
+    within = np.einsum("kkabc->kabc", pairs).mean(0)
+    between = products.mean((2, 3))[~np.eye(members, dtype=bool)].mean(0)
+
+    z, G = m.mean(1), X.mean(1)
+    covariance = np.einsum("kia,kibc->kabc", m, X) / n - np.einsum("ka,kbc->kabc", z, G)
+    means = {
+        "mean_z": z.mean(0)[None],
+        "mean_G": G.mean(0)[None],
+        "mean_zG": np.einsum("ka,kbc->abc", z, G)[None] / members,
+        "mean_zG_same": covariance.mean(0)[None] / (n - 1),
+    }
+    np.testing.assert_allclose(estimates(means, [n], members)["T3"][0], n * (within - between), rtol=1e-12, atol=1e-14)
