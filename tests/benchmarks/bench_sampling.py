@@ -29,7 +29,7 @@ from rgflow.sampling.backward import backward
 from rgflow.sampling.blocks import sample_initialization
 from rgflow.sampling.forward import forward
 from rgflow.sampling.marginal import marginal_samples
-from rgflow.sampling.rng import CACHED_NUMBERS, Streams, chunk_members
+from rgflow.sampling.rng import CHUNK_NUMBERS, Streams, chunk_members
 from rgflow.sampling.samples import Target
 from rgflow.sampling.weights import weight_samples
 
@@ -78,8 +78,8 @@ def all_layers_rate(n: int, N: int, members: int, seconds: float) -> float:
 
 def normals_rate(seconds: float) -> float:
     """Normals per CPU second, in the chunks of the sampler."""
-    buffer, generator = torch.empty(CACHED_NUMBERS), torch.Generator().manual_seed(1)
-    return rate(lambda _: buffer.normal_(generator=generator), CACHED_NUMBERS, seconds)
+    buffer, generator = torch.empty(CHUNK_NUMBERS), torch.Generator().manual_seed(1)
+    return rate(lambda _: buffer.normal_(generator=generator), CHUNK_NUMBERS, seconds)
 
 
 def normals_needed(n: int, N: int) -> int:

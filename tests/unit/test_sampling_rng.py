@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from rgflow.sampling.rng import CACHED_NUMBERS, GROUP, Streams, chunk_members, mixed
+from rgflow.sampling.rng import CHUNK_NUMBERS, GROUP, Streams, chunk_members, mixed
 
 CPU = torch.device("cpu")
 
@@ -42,5 +42,5 @@ def test_neighbouring_streams_are_uncorrelated() -> None:
 def test_chunks_divide_groups_and_fit_the_cache(numbers: int) -> None:
     size = chunk_members(numbers, "cpu")
     assert GROUP % size == 0
-    assert size == 1 or size * numbers <= CACHED_NUMBERS
+    assert size == 1 or size * numbers <= CHUNK_NUMBERS
     assert chunk_members(numbers, "cuda") == GROUP

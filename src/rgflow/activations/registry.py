@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from rgflow.activations import formulas
+from rgflow.activations import formulas, in_place
 from rgflow.activations.arrays import Array, is_tensor
+from rgflow.activations.in_place import InPlace
 from rgflow.errors import RgflowError
 
 MAX_ORDER = 5
@@ -36,6 +37,8 @@ class Activation:
     quadrature_radius
         The length that sets the step of quadrature rules: `analytic_radius`, or for entire functions the
         length over which they may grow as much in the complex plane as four factors near a pole would.
+    in_place
+        Torch kernels that overwrite, if sigma' is a function of sigma, else None.
     """
 
     name: str
@@ -46,6 +49,7 @@ class Activation:
     slopes: tuple[float, float] | None = field(compare=False, repr=False, default=None)
     analytic_radius: float = field(compare=False, repr=False, default=math.inf)
     quadrature_radius: float = field(compare=False, repr=False, default=math.inf)
+    in_place: InPlace | None = field(compare=False, repr=False, default=None)
 
     @property
     def parameters(self) -> dict[str, float]:
@@ -153,12 +157,12 @@ def _require_positive(name: str, key: str, value: float) -> None:
 _BUILDERS: Mapping[str, Callable[..., dict[str, Any]]] = {
     "perceptron": lambda: _kinked(formulas.perceptron, 0.0),
     "linear": lambda: _entire(formulas.linear, math.inf, slopes=(1.0, 1.0)),
-    "relu": lambda: _kinked(formulas.relu, 0.0, slopes=(0.0, 1.0)),
+    "relu": lambda: _kinked(formulas.relu, 0.0, slopes=(0.0, 1.0), in_place=in_place.RELU),
     "leaky_relu": _leaky_relu,
-    "tanh": lambda: _analytic(formulas.tanh, math.pi / 2, fast=formulas.tanh_fast),
+    "tanh": lambda: _analytic(formulas.tanh, math.pi / 2, fast=formulas.tanh_fast, in_place=in_place.TANH),
     "sin": lambda: _entire(formulas.sin, 4.0),
     "cos": lambda: _entire(formulas.cos, 4.0),
-    "sigmoid": lambda: _analytic(formulas.sigmoid, math.pi),
+    "sigmoid": lambda: _analytic(formulas.sigmoid, math.pi, in_place=in_place.SIGMOID),
     "softplus": lambda: _analytic(formulas.softplus, math.pi),
     "swish": _swish,
     "gelu": lambda: _entire(formulas.gelu, 2.6, fast=formulas.gelu_fast),

@@ -64,12 +64,14 @@ def covariance_factor(matrix: Tensor, tol: float) -> Tensor:
     matrix
         (members, N, N) float64, symmetric.
     """
+    if matrix.shape[-1] == 1:
+        return matrix.clamp(min=0.0).sqrt()
     factor: Tensor
     factor, info = torch.linalg.cholesky_ex(matrix)
-    variance = matrix.diagonal(dim1=1, dim2=2)
-    regular = (info == 0) & (factor.diagonal(dim1=1, dim2=2).square() > tol * variance).all(1)
-    if not bool(regular.all()):
-        factor[~regular] = _semidefinite_factor(matrix[~regular], tol)
+    certain = factor.diagonal(dim1=1, dim2=2).square() <= tol * matrix.diagonal(dim1=1, dim2=2)
+    if bool(certain.any()) or bool(info.any()):
+        singular = certain.any(1) | (info != 0)
+        factor[singular] = _semidefinite_factor(matrix[singular], tol)
     return factor
 
 
@@ -88,8 +90,14 @@ def generalized_inverse(factor: Tensor) -> Tensor:
 
     The variables with a nonzero pivot span all others. L L^- L = L, and L^- L is the projector on them.
     """
+    if factor.shape[-1] == 1:
+        return torch.where(factor == 0.0, torch.inf, factor).reciprocal()
     spans = factor.diagonal(dim1=1, dim2=2) != 0
-    root = factor * spans[:, :, None] + torch.diag_embed((~spans).double())
     identity = torch.eye(factor.shape[-1], dtype=factor.dtype, device=factor.device).expand_as(factor)
-    inverse: Tensor = torch.linalg.solve_triangular(root, identity, upper=False)
+    inverse: Tensor
+    if bool(spans.all()):
+        inverse = torch.linalg.solve_triangular(factor, identity, upper=False)
+        return inverse
+    root = factor * spans[:, :, None] + torch.diag_embed((~spans).double())
+    inverse = torch.linalg.solve_triangular(root, identity, upper=False)
     return inverse * (spans[:, None, :] & spans[:, :, None])

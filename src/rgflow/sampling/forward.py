@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import accumulate
 
 import torch
 from torch import Tensor
 
-from rgflow.sampling.algebra import covariance_factor, generalized_inverse, inner, mix, normal_rows, tolerance
+from rgflow.sampling.algebra import covariance_factor, generalized_inverse, mix, normal_rows, tolerance
 from rgflow.sampling.samples import Target
 from rgflow.sampling.skip import SkipMoments, first_moments, next_moments
+from rgflow.sampling.tiles import Tile, activated, draw_tile, tile_members
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,8 +27,8 @@ class Law:
         (members, N, N): lambda_b + lambda_W/n_{l-1} sigma . sigma, what the layer's own parameters give to its NTK.
     metric
         (members, N, N): C_b + C_W/n_{l-1} sigma . sigma, the covariance of its preactivations (of its branch, with a skip).
-    factor, whitening
-        L and L^- of the metric, (members, N, N).
+    factor
+        L of the metric, (members, N, N).
     """
 
     C_b: float
@@ -34,36 +36,21 @@ class Law:
     rate: Tensor
     metric: Tensor
     factor: Tensor
-    whitening: Tensor
 
-
-@dataclass(frozen=True, eq=False)
-class Hidden:
-    """What the backward passes need of a hidden layer l, each (members, N, n_l).
-
-    Attributes
-    ----------
-    noise
-        u, the preactivations before the factor.
-    slope
-        sigma'(z).
-    sigma
-        sigma(z).
-    """
-
-    noise: Tensor
-    slope: Tensor
-    sigma: Tensor
+    @cached_property
+    def whitening(self) -> Tensor:
+        """L^-, (members, N, N)."""
+        return generalized_inverse(self.factor)
 
 
 @dataclass(frozen=True, eq=False)
 class Forward:
     """A forward pass: the laws of layers 1, 2, ..., the leading neurons' noise (members, N, neurons) and, if the NTK is
-    wanted, the hidden layers below the last one; of a residual network xi_2 and the moments of the layers."""
+    wanted, the tiles of the hidden layers below the last one; of a residual network xi_2 and the moments of the layers."""
 
     laws: list[Law]
     heads: list[Tensor]
-    hidden: list[Hidden]
+    hidden: list[list[Tile]]
     xi_2: float
     skips: list[SkipMoments]
 
@@ -83,20 +70,28 @@ def forward(target: Target, members: int, generator: torch.Generator) -> Forward
     """Draw the layers 1, 2, ... up to the last reported one."""
     network, z = target.network, None
     passed = Forward([layer_law(target, 1, target.first_moment)], [], [], network.xi_2, [first_moments(target)])
-    for index in range(1, target.layers[-1] + 1):
-        law = passed.laws[-1]
-        noise = normal_rows((members, law.metric.shape[-1], target.width(index)), target.dtype, generator)
-        passed.heads.append(noise[..., : target.neurons])
-        if index in target.hidden:
-            skipped = network.xi_2 * z if network.xi_2 and z is not None else None
-            z = mix(law.factor.expand(members, -1, -1), noise, add_to=skipped)
-            sigma, slope = _activate(target, z)
-            passed.laws.append(layer_law(target, index + 1, inner(sigma, sigma) / sigma.shape[-1]))
-            if slope is not None:
-                passed.hidden.append(Hidden(noise, slope, sigma))
-            if network.residual:
-                passed.skips.append(next_moments(target, z))
+    for index in target.hidden:
+        factor = passed.laws[-1].factor.expand(members, -1, -1)
+        if network.residual:
+            tile, z = _residual_layer(target, index, factor, z, generator)
+            tiles = [tile]
+            passed.skips.append(next_moments(target, z))
+        else:
+            tiles = [draw_tile(target, index, part, generator) for part in torch.split(factor, tile_members(target))]
+        passed.heads.append(torch.cat([tile.noise[..., : target.neurons] for tile in tiles]))
+        passed.laws.append(layer_law(target, index + 1, torch.cat([tile.gram for tile in tiles]) / target.width(index)))
+        passed.hidden.extend([tiles] if target.ntk else [])
+    passed.heads.append(normal_rows((members, len(target.x), target.neurons), target.dtype, generator))
     return passed
+
+
+def _residual_layer(
+    target: Target, index: int, factor: Tensor, below: Tensor | None, generator: torch.Generator
+) -> tuple[Tile, Tensor]:
+    """A hidden layer above preactivations ``below``, in one tile, because averages over the members follow; and its own."""
+    noise = normal_rows((*factor.shape[:2], target.width(index)), target.dtype, generator)
+    z = mix(factor, noise, add_to=None if below is None else target.network.xi_2 * below)
+    return activated(target, noise, z), z
 
 
 def layer_law(target: Target, index: int, moment: Tensor) -> Law:
@@ -105,9 +100,4 @@ def layer_law(target: Target, index: int, moment: Tensor) -> Law:
     metric = C_b + C_W * moment
     factor = covariance_factor(metric, tolerance(target.dtype))
     variance = C_W / target.network.widths[index - 1]
-    return Law(C_b, variance, lambda_b + lambda_W * moment, metric, factor, generalized_inverse(factor))
-
-
-def _activate(target: Target, z: Tensor) -> tuple[Tensor, Tensor | None]:
-    activation = target.network.activation
-    return activation.value_and_derivative(z) if target.ntk else (activation(z), None)
+    return Law(C_b, variance, lambda_b + lambda_W * moment, metric, factor)

@@ -24,7 +24,8 @@ import torch
 from torch import Tensor
 
 from rgflow.sampling.algebra import inner, mix
-from rgflow.sampling.forward import Forward, Hidden, Law
+from rgflow.sampling.forward import Forward, Law
+from rgflow.sampling.tiles import Tile
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,8 +52,8 @@ def ntk_forms(passed: Forward) -> Iterator[NTKForm]:
     rate = _members_last(passed.laws[0].rate)[pairs[0], pairs[1]].expand(-1, members)
     form = NTKForm(rate, rate, rate.new_zeros(len(rate), N, N, members))
     yield form
-    for here, law in zip(passed.hidden, passed.laws[1:], strict=True):
-        form = _next_form(here, law, form, pairs)
+    for tiles, law in zip(passed.hidden, passed.laws[1:], strict=True):
+        form = _next_form(tiles, law, form, pairs)
         yield form
 
 
@@ -71,17 +72,24 @@ def cross_mean(form: NTKForm, law: Law) -> Tensor:
     return moments.permute(2, 0, 3, 1)
 
 
-def _next_form(here: Hidden, law: Law, form: NTKForm, pairs: Tensor) -> NTKForm:
+def _next_form(tiles: list[Tile], law: Law, form: NTKForm, pairs: Tensor) -> NTKForm:
     P, index = len(form.mean), _pair_index(form)
-    slopes = _products(pairs, here.slope)
-    whitened = mix(law.whitening, here.sigma)
-    sums = _members_last(inner(slopes, _products(pairs, here.noise, whitened)))
-    uu, ww = sums[:, :P][:, index], sums[:, P:][:, index]
-    X = _slope_moments(here, whitened)
-    excess = form.alpha * slopes.sum(-1).double().T + (form.beta * uu).sum((1, 2))
+    whitening = torch.split(law.whitening, [len(tile.sigma) for tile in tiles])
+    sums = (_neuron_sums(*part, pairs) for part in zip(tiles, whitening, strict=True))
+    slopes, products, X = (_members_last(torch.cat(parts)) for parts in zip(*sums, strict=True))
+    uu, ww = products[:, :P][:, index], products[:, P:][:, index]
+    excess = form.alpha * slopes + (form.beta * uu).sum((1, 2))
     mean = _members_last(law.rate)[pairs[0], pairs[1]] + law.C_W * excess
     beta = law.C_W**2 * (form.alpha[:, None, None] * ww + _sandwich(X[pairs[0]], form.beta, X[pairs[1]]))
     return NTKForm(mean, mean - beta.diagonal(dim1=1, dim2=2).sum(-1), beta)
+
+
+def _neuron_sums(tile: Tile, whitening: Tensor, pairs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Sums over neurons: sigma'_a sigma'_b (tile, P); these times u u^T and w w^T (tile, P, 2 P); X (tile, N, N, N)."""
+    slope, whitened = tile.slopes(), mix(whitening, tile.sigma)
+    slopes = _products(pairs, slope)
+    products = inner(slopes, _products(pairs, tile.noise, whitened))
+    return slopes.sum(-1).double(), products, _slope_moments(slope, tile.noise, whitened)
 
 
 def _members_last(batch: Tensor) -> Tensor:
@@ -107,11 +115,11 @@ def _products(pairs: Tensor, *arrays: Tensor) -> Tensor:
     return products.flatten(1, 2)
 
 
-def _slope_moments(here: Hidden, whitened: Tensor) -> Tensor:
-    """X_a;ce = sum_j sigma'_ja u_jc w_je: (N, N, N, members)."""
-    members, N, n = here.noise.shape
-    weighted = (here.slope[:, :, None] * here.noise[:, None]).view(members, N * N, n)
-    return _members_last(inner(weighted, whitened)).view(N, N, N, members)
+def _slope_moments(slope: Tensor, noise: Tensor, whitened: Tensor) -> Tensor:
+    """X_a;ce = sum_j sigma'_ja u_jc w_je: (tile, N, N, N)."""
+    members, N, n = noise.shape
+    weighted = (slope[:, :, None] * noise[:, None]).view(members, N * N, n)
+    return inner(weighted, whitened).view(members, N, N, N)
 
 
 def _sandwich(left: Tensor, middle: Tensor, right: Tensor) -> Tensor:

@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     import torch
 
 GROUP = 1000
-CACHED_NUMBERS = 2**19  # per array and chunk: few enough for the caches, enough to outweigh the cost of each call
+CHUNK_NUMBERS = 2**20  # per array and chunk: enough to outweigh the cost of each call, little enough for memory
 _WORD = 2**32
 
 
 def chunk_members(numbers: int, device_type: str) -> int:
-    """Members of one chunk: the largest divisor of a group that keeps an array of the chunk within the cache.
+    """Members of one chunk: the largest divisor of a group that keeps its arrays small.
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ def chunk_members(numbers: int, device_type: str) -> int:
     """
     if device_type != "cpu":
         return GROUP
-    allowed = max(CACHED_NUMBERS, numbers)
+    allowed = max(CHUNK_NUMBERS, numbers)
     return max(size for size in range(1, GROUP + 1) if GROUP % size == 0 and size * numbers <= allowed)
 
 
