@@ -93,6 +93,9 @@ rule theory_infinite_width:
     conda:
         ENVIRONMENT
     threads: 2
+    resources:
+        mem_mb=demand.mem_mb("theory/infinite_width"),
+        runtime=demand.runtime("theory/infinite_width"),
     params:
         spec=partial(study.spec, "theory/infinite_width"),
         code=study.code("theory/infinite_width"),

@@ -14,10 +14,12 @@ if TYPE_CHECKING:
     from rgflow.errors import RgflowError
     from rgflow.network import Network
     from rgflow.sampling.blocks import sample_initialization
+    from rgflow.sampling.dntk import sample_dntk
     from rgflow.store.open import open_results
     from rgflow.streaming import stream_infinite_width
     from rgflow.theory.criticality.critical import critical
     from rgflow.theory.infinite_width.kernels import infinite_width_theory
+    from rgflow.theory.initialization.dntk import dntk_theory
     from rgflow.theory.initialization.tensors import initialization_theory
     from rgflow.theory.learning.bayes import bayes_theory
     from rgflow.theory.learning.training import training_theory
@@ -32,9 +34,11 @@ __all__ = [
     "activation",
     "bayes_theory",
     "critical",
+    "dntk_theory",
     "infinite_width_theory",
     "initialization_theory",
     "open_results",
+    "sample_dntk",
     "sample_initialization",
     "stream_infinite_width",
     "train_ensemble",
@@ -48,9 +52,11 @@ _HOME = {
     "activation": "rgflow.activations.registry",
     "bayes_theory": "rgflow.theory.learning.bayes",
     "critical": "rgflow.theory.criticality.critical",
+    "dntk_theory": "rgflow.theory.initialization.dntk",
     "infinite_width_theory": "rgflow.theory.infinite_width.kernels",
     "initialization_theory": "rgflow.theory.initialization.tensors",
     "open_results": "rgflow.store.open",
+    "sample_dntk": "rgflow.sampling.dntk",
     "sample_initialization": "rgflow.sampling.blocks",
     "stream_infinite_width": "rgflow.streaming",
     "train_ensemble": "rgflow.training.ensemble",

@@ -124,13 +124,18 @@ def map_tasks(
     Exception
         Whatever the function raises.
     """
-    if workers < 1:
-        raise RgflowError(f"workers = {workers}; at least 1 is needed")
+    check_workers(workers)
     done = _serial(function, items) if workers == 1 and cluster is None else _on_dask(function, items, workers, cluster)
     for count, (index, result) in enumerate(done, start=1):
         if progress is not None:
             progress(count, len(items))
         yield index, result
+
+
+def check_workers(workers: int) -> None:
+    """A clear error for fewer than one worker."""
+    if workers < 1:
+        raise RgflowError(f"workers = {workers}; at least 1 is needed")
 
 
 def _serial(function: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[tuple[int, Result]]:

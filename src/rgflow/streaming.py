@@ -7,6 +7,7 @@ from pathlib import Path
 import dask
 import xarray as xr
 
+from rgflow.compute import check_workers
 from rgflow.errors import RgflowError
 from rgflow.inputs import Inputs
 from rgflow.network import Network
@@ -45,6 +46,7 @@ def stream_infinite_width(
     store = local_path(path)
     if store.suffix != ".zarr":
         raise RgflowError(f"path = {str(path)!r}; the name of a store ends with .zarr")
+    check_workers(workers)
     lazy = lazy_infinite_width(network, inputs, precision).rename(K="K_output", Theta="Theta_output")
     with dask.config.set(scheduler="threads", num_workers=workers):
         publish(lazy, store, provenance(), certificate)

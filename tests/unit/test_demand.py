@@ -74,6 +74,14 @@ def test_memory_grows_with_what_is_drawn_at_once_and_with_the_workers() -> None:
     assert request(wildcards(), 1, threads=8) in range(8 * request(wildcards(), 1) - 8, 8 * request(wildcards(), 1) + 1)
 
 
+def test_infinite_width_asks_for_rows_of_a_matrix_and_for_the_time_of_all_pairs() -> None:
+    few, many = demand(), demand(inputs={"train": 20_000, "test": 10_000})
+    stage = "theory/infinite_width"
+    assert few.memory(stage, LABELS) < 1100
+    assert 30_000 * 768 * 8 / 1e6 < many.memory(stage, LABELS) < 30_000**2 * 8 / 1e6
+    assert many.minutes(stage, LABELS) > 20 > few.minutes(stage, LABELS)
+
+
 def test_estimate_counts_every_job_of_the_workflow() -> None:
     lines = {line.stage: line for line in estimate.estimate(CONFIG)}
     assert {stage: line.jobs for stage, line in lines.items()} == {

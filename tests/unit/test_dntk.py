@@ -7,6 +7,7 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
+import xarray as xr
 
 import rgflow
 from rgflow.errors import RgflowError
@@ -125,3 +126,11 @@ def test_theory_refuses(network: Network, inputs: np.ndarray, message: str) -> N
 def test_sampler_refuses(network: Network, members: int, message: str) -> None:
     with pytest.raises(RgflowError, match=message):
         sample_dntk(network, INPUTS, members=members, seed=0)
+
+
+def test_workers_change_no_bit() -> None:
+    network, steps = Network("tanh", (3, 2, 2), 0.1, 1.2), []
+    alone = sample_dntk(network, INPUTS, members=2000, seed=4)
+    shared = sample_dntk(network, INPUTS, members=2000, seed=4, workers=2, progress=lambda done, _: steps.append(done))
+    xr.testing.assert_identical(alone, shared)
+    assert steps == [1, 2]

@@ -153,6 +153,15 @@ def test_residual_networks_equal_the_theory_layer_by_layer(activation: str) -> N
         np.testing.assert_allclose(fast[name], slow[name], rtol=0, atol=1e-9 * float(np.abs(slow[name]).max()))
 
 
+def test_no_workers_are_refused_before_anything_is_written(tmp_path: Path) -> None:
+    net, x = Network("relu", (2, 3, 1), 0.0, 2.0), np.eye(2)
+    with pytest.raises(RgflowError, match="workers = 0; at least 1"):
+        infinite_width_theory(net, x, workers=0)
+    with pytest.raises(RgflowError, match="workers = 0; at least 1"):
+        rgflow.stream_infinite_width(net, x, tmp_path / "kernels.zarr", workers=0)
+    assert not list(tmp_path.iterdir())
+
+
 def test_one_layer_is_the_gram_matrix() -> None:
     x = inputs(8)
     theory = infinite_width_theory(Network("relu", (5, 3), 0.2, 1.5, 0.1, 0.7), x)

@@ -18,11 +18,12 @@ import xarray as xr
 from torch import Tensor
 from torch.func import jacrev, jvp, vmap
 
-from rgflow.compute import one_thread
+from rgflow.compute import map_tasks, one_thread
 from rgflow.errors import RgflowError
 from rgflow.inputs import Inputs, input_gram
 from rgflow.network import Network
 from rgflow.sampling.algebra import normal_rows
+from rgflow.sampling.estimators import Array
 from rgflow.sampling.groups import group_count, legs
 from rgflow.sampling.rng import GROUP, Streams, chunk_members
 
@@ -71,7 +72,16 @@ def _along(function: Map, v: Tensor) -> Map:
     return lambda phi: jvp(function, (phi,), (v,))[1]
 
 
-def sample_dntk(network: Network, inputs: Inputs, *, members: int, seed: int) -> xr.Dataset:
+def sample_dntk(
+    network: Network,
+    inputs: Inputs,
+    *,
+    members: int,
+    seed: int,
+    workers: int = 1,
+    cluster: str | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> xr.Dataset:
     """Sample networks with explicit weights and estimate P, Q, R, S, T, U of the last layer.
 
     Parameters
@@ -84,6 +94,8 @@ def sample_dntk(network: Network, inputs: Inputs, *, members: int, seed: int) ->
         Networks to draw, a multiple of 1000 and at least 2000.
     seed
         Selects the draws, in float64.
+    workers, cluster, progress
+        See :func:`rgflow.compute.map_tasks`, whose tasks are groups of 1000. The result does not depend on them.
 
     Returns
     -------
@@ -99,17 +111,10 @@ def sample_dntk(network: Network, inputs: Inputs, *, members: int, seed: int) ->
     """
     _check(network)
     input_gram(network, inputs)
-    x = torch.as_tensor(np.array(inputs, dtype=np.float64))
-    groups = group_count(members)
-    size = chunk_members((_OUTPUTS * len(x)) ** 3 * _parameters(network), "cpu")
-    streams = Streams(repr(("dntk", seed, network)), 1, torch.device("cpu"))
-    chunks = GROUP // size
-    with one_thread():
-        means = [
-            [_moments(network, x, size, streams.generator(group * chunks + part, 0)) for part in range(chunks)]
-            for group in range(groups)
-        ]
-    return _estimates({name: _stacked(means, name) * network.widths[-2] for name in _MOMENTS})
+    groups = range(group_count(members))
+    draw = partial(_group_means, network, np.array(inputs, dtype=np.float64), seed)
+    drawn = dict(map_tasks(draw, groups, workers, cluster, progress))
+    return _estimates({name: np.stack([drawn[group][name] for group in groups]) for name in _MOMENTS})
 
 
 def _check(network: Network) -> None:
@@ -155,6 +160,17 @@ def _outputs(network: Network, x: Tensor, rates: Tensor, theta: Tensor, phi: Ten
     return z.flatten()
 
 
+def _group_means(network: Network, inputs: Array, seed: int, group: int) -> dict[str, Array]:
+    """Means over a group of 1000 networks, times n_{L-1}."""
+    x = torch.as_tensor(inputs)
+    size = chunk_members((_OUTPUTS * len(x)) ** 3 * _parameters(network), "cpu")
+    streams = Streams(repr(("dntk", seed, network)), 1, torch.device("cpu"))
+    chunks = range(group * (GROUP // size), (group + 1) * (GROUP // size))
+    with one_thread():
+        means = [_moments(network, x, size, streams.generator(chunk, 0)) for chunk in chunks]
+    return {name: np.mean([one[name].numpy() for one in means], axis=0) * network.widths[-2] for name in _MOMENTS}
+
+
 def _moments(network: Network, x: Tensor, members: int, generator: torch.Generator) -> dict[str, Tensor]:
     """Means over some members of the products behind each tensor, averaged over exchange of the two neurons."""
     widths = _scales(network, network.C_W, network.C_b)
@@ -196,12 +212,7 @@ _MOMENTS: dict[str, Callable[[Contractions, int, int], Tensor]] = {
 }
 
 
-def _stacked(means: list[list[dict[str, Tensor]]], name: str) -> np.ndarray:
-    """Group means (group, N, N, N, N)."""
-    return np.array([np.mean([chunk[name].numpy() for chunk in group], axis=0) for group in means])
-
-
-def _estimates(groups: dict[str, np.ndarray]) -> xr.Dataset:
+def _estimates(groups: dict[str, Array]) -> xr.Dataset:
     variables: dict[str, Any] = {}
     for name, values in groups.items():
         if not np.isfinite(values).all():

@@ -26,6 +26,8 @@ _BYTES = 8
 _COPIES = 4  # of a result: itself, its encoded form, and intermediates
 _MB = 1e6
 _OUTPUTS = 2  # neurons that are reported
+_TILE = 768  # rows of a matrix of all inputs that are in memory at once
+_FEATURES = 1000  # of an input, before it is read
 _TENSORS = 7  # with four sample legs, at most
 
 
@@ -40,7 +42,11 @@ class Demand:
 
     def __init__(self, study: Study) -> None:
         self.config = study.config
-        self._work: Terms = {"ensemble/block": self._sampling, "training/block": self._training}
+        self._work: Terms = {
+            "theory/infinite_width": self._pairs,
+            "ensemble/block": self._sampling,
+            "training/block": self._training,
+        }
         self._numbers: Terms = {
             "theory/initialization": self._tensors,
             "ensemble/block": lambda labels: self._moments(labels, self.ensemble.block),
@@ -79,7 +85,8 @@ class Demand:
     def memory(self, stage: str, labels: Labels) -> float:
         """MB of a process: the interpreter, copies of what it reads or writes, and for ensembles what it draws at once."""
         drawn = self._chunk_bytes(labels) if stage == "ensemble/block" else 0
-        return _BASE_MB + (self.result_bytes(stage, labels) * _COPIES + drawn) / _MB
+        streamed = self._samples * _TILE * _BYTES if stage == "theory/infinite_width" else 0
+        return _BASE_MB + ((self.result_bytes(stage, labels) + streamed) * _COPIES + drawn) / _MB
 
     def result_bytes(self, stage: str, labels: Labels) -> float:
         """Bytes of all that a job reads or writes, uncompressed; 0 for stages whose results are small."""
@@ -128,6 +135,10 @@ class Demand:
     @property
     def _samples(self) -> int:
         return self.config.inputs.train + self.config.inputs.test
+
+    def _pairs(self, labels: Labels) -> float:
+        """Pairs of inputs times the products of their features and what every layer does to them."""
+        return float(self._samples**2 * (2 * _FEATURES + 100 * int(labels["depth"])))
 
     def _tensors(self, labels: Labels) -> float:
         """Numbers in all tensors with four sample legs."""

@@ -14,6 +14,7 @@ import dask.array as da
 import numpy as np
 import xarray as xr
 
+from rgflow.compute import check_workers
 from rgflow.errors import RgflowError
 from rgflow.gaussian.single import single_mean
 from rgflow.inputs import Inputs, checked_inputs
@@ -56,9 +57,10 @@ def infinite_width_theory(
     Raises
     ------
     RgflowError
-        Unusable inputs, an activation with kinks that is not scale-invariant, an expansion that does not converge, or
-        a result that is not finite.
+        Unusable inputs, an activation with kinks that is not scale-invariant, an expansion that does not converge,
+        fewer than one worker, or a result that is not finite.
     """
+    check_workers(workers)
     lazy = lazy_infinite_width(network, inputs, precision)
     matrices = {name: np.empty(array.shape, array.dtype) for name, array in lazy.data_vars.items()}
     sources = [lazy[name].data for name in matrices]
