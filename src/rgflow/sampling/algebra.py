@@ -43,9 +43,14 @@ def mix(coefficients: Tensor, rows: Tensor, add_to: Tensor | None = None) -> Ten
 
 def inner(left: Tensor, right: Tensor) -> Tensor:
     """Inner products over neurons of (members, A, n) with (members, B, n): (members, A, B), as float64."""
+    return products(left, right).double()
+
+
+def products(left: Tensor, right: Tensor) -> Tensor:
+    """The same inner products in the dtype of the rows, for callers that convert many at once."""
     if left.shape[1] == right.shape[1] == 1:
-        return (left * right).sum(-1, keepdim=True).double()
-    return torch.bmm(left, right.mT).double()
+        return (left * right).sum(-1, keepdim=True)
+    return torch.bmm(left, right.mT)
 
 
 def tolerance(dtype: torch.dtype) -> float:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from rgflow.sampling.algebra import covariance_factor, inner, mix, normal_rows, tolerance
+from rgflow.sampling.algebra import covariance_factor, mix, normal_rows, products, tolerance
 from rgflow.sampling.forward import Forward, Law
 from rgflow.sampling.samples import start_ntk
 from rgflow.sampling.tiles import Tile
@@ -29,7 +29,7 @@ class WeightLaw(NamedTuple):
     Attributes
     ----------
     scale
-        c (members, M, M), c c^T = C_W/n Delta . Delta.
+        c (members, M, M), c c^T = C_W/n Delta . Delta, in the dtype of the noise.
     seen
         A (members, M, N): Delta . u, less what a draw of the biases gives to it.
     whitening
@@ -68,8 +68,8 @@ def backward(passed: Forward, outputs: int, generator: torch.Generator) -> Tenso
                 delta[..., : delta_above.shape[-1]] += passed.xi_2 * delta_above
                 delta_above = delta
             rows = delta.flatten(1, 2)
-            sums.append(Cotangents(inner(tile.noise, rows), inner(rows, rows)))
-        cotangents = Cotangents(*map(torch.cat, zip(*sums, strict=True)))
+            sums.append((products(tile.noise, rows), products(rows, rows)))
+        cotangents = Cotangents(*(torch.cat(parts).double() for parts in zip(*sums, strict=True)))
         ntk = ntk + law.rate[:, None, :, None, :] * cotangents.gram.view(members, outputs, N, outputs, N)
     return ntk.transpose(2, 3).expand(members, -1, -1, -1, -1)
 
@@ -80,7 +80,7 @@ def _weight_law(law: Law, cotangents: Cotangents, dtype: torch.dtype, generator:
     if law.C_b > 0.0:
         bias_noise = normal_rows((len(gram), gram.shape[-1], 1), dtype, generator).double()
         overlap = overlap - math.sqrt(law.C_b) * law.whitening @ (factor @ bias_noise).mT.expand_as(overlap)
-    return WeightLaw(math.sqrt(law.C_W) * factor, overlap.mT, law.whitening, law.C_W * law.whitening)
+    return WeightLaw((math.sqrt(law.C_W) * factor).to(dtype), overlap.mT, law.whitening, law.C_W * law.whitening)
 
 
 def _split(weights: WeightLaw, tiles: list[Tile]) -> list[WeightLaw]:
@@ -92,6 +92,6 @@ def _split(weights: WeightLaw, tiles: list[Tile]) -> list[WeightLaw]:
 def _pull_back(sigma: Tensor, weights: WeightLaw, generator: torch.Generator) -> Tensor:
     """Draw v = W^T Delta, (tile, M, n)."""
     noise = normal_rows((len(sigma), weights.scale.shape[-1], sigma.shape[-1]), sigma.dtype, generator)
-    prior = weights.scale @ inner(noise, sigma)
+    prior = torch.bmm(weights.scale, products(noise, sigma)).double()
     residual = torch.baddbmm(weights.seen, prior, weights.whitening.mT, alpha=-1)
-    return mix(residual @ weights.weighted, sigma, add_to=mix(weights.scale, noise))
+    return mix(torch.bmm(residual, weights.weighted), sigma, add_to=mix(weights.scale, noise))

@@ -71,7 +71,7 @@ def forward(target: Target, members: int, generator: torch.Generator) -> Forward
     network, z = target.network, None
     passed = Forward([layer_law(target, 1, target.first_moment)], [], [], network.xi_2, [first_moments(target)])
     for index in target.hidden:
-        factor = passed.laws[-1].factor.expand(members, -1, -1)
+        factor = passed.laws[-1].factor.to(target.dtype).expand(members, -1, -1)
         if network.residual:
             tile, z = _residual_layer(target, index, factor, z, generator)
             tiles = [tile]
@@ -79,7 +79,8 @@ def forward(target: Target, members: int, generator: torch.Generator) -> Forward
         else:
             tiles = [draw_tile(target, index, part, generator) for part in torch.split(factor, tile_members(target))]
         passed.heads.append(torch.cat([tile.noise[..., : target.neurons] for tile in tiles]))
-        passed.laws.append(layer_law(target, index + 1, torch.cat([tile.gram for tile in tiles]) / target.width(index)))
+        gram = torch.cat([tile.gram for tile in tiles]).double()
+        passed.laws.append(layer_law(target, index + 1, gram / target.width(index)))
         passed.hidden.extend([tiles] if target.ntk else [])
     passed.heads.append(normal_rows((members, len(target.x), target.neurons), target.dtype, generator))
     return passed

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from rgflow.activations.in_place import InPlace
-from rgflow.sampling.algebra import inner, mix, normal_rows
+from rgflow.sampling.algebra import mix, normal_rows, products
 from rgflow.sampling.samples import Target
 
 _CACHED_NUMBERS = 2**18  # per array and tile
@@ -72,4 +72,4 @@ def activated(target: Target, noise: Tensor, z: Tensor, in_place: InPlace | None
         sigma, slope = target.network.activation.value_and_derivative(z)
     else:
         sigma, slope = target.network.activation(z), None
-    return Tile(noise, sigma, inner(sigma, sigma), slope, in_place)
+    return Tile(noise, sigma, products(sigma, sigma), slope, in_place)
