@@ -1,6 +1,7 @@
 # Comparison: z-scores and the trend in 1/n of every quantity, all widths of a cell together.
 #   in:  theory and ensembles (initialization), kernel prediction and trained ensembles (training)
 #   out: comparison/initialization, comparison/training,
+#        comparison/dntk (where the study asks for it),
 #        comparison/exact (where a law holds at every width), comparison/exponents (deep networks only)
 
 
@@ -26,6 +27,31 @@ rule comparison_initialization:
         "Comparison at initialization: {wildcards.activation}, {wildcards.init}, depth {wildcards.depth}"
     shell:
         "rgflow comparison initialization --spec {params.spec:q} --input theory {input.theory:q}"
+        " --input experiment {input.experiment:q} --output {output.manifest:q} > {log:q} 2>&1"
+
+
+rule comparison_dntk:
+    input:
+        theory=f"{ROOT}/theory/dntk/{CELL}.json",
+        theory_store=ancient(f"{ROOT}/theory/dntk/{CELL}.zarr"),
+        experiment=study.over_widths(f"{ROOT}/dntk/{CELL}", ".json"),
+        experiment_stores=ancient(study.over_widths(f"{ROOT}/dntk/{CELL}", ".zarr")),
+    output:
+        manifest=f"{ROOT}/comparison/dntk/{CELL}.json",
+        store=directory(f"{ROOT}/comparison/dntk/{CELL}.zarr"),
+    log:
+        f"{LOGS}/comparison/dntk/{CELL}.log",
+    benchmark:
+        f"{BENCHMARKS}/comparison/dntk/{CELL}.tsv"
+    conda:
+        ENVIRONMENT
+    params:
+        spec=study.spec("comparison/dntk"),
+        code=study.code("comparison/dntk"),
+    message:
+        "Comparison of the dNTK: {wildcards.activation}, {wildcards.init}, depth {wildcards.depth}"
+    shell:
+        "rgflow comparison dntk --spec {params.spec:q} --input theory {input.theory:q}"
         " --input experiment {input.experiment:q} --output {output.manifest:q} > {log:q} 2>&1"
 
 
@@ -110,6 +136,7 @@ rule comparison_training:
 
 Z_SCORES = [
     *study.manifests("comparison/initialization", study.initialization_depths),
+    *study.manifests("comparison/dntk", study.dntk_depths),
     *study.manifests("comparison/training", study.training_depths),
 ]
 EXACT = [f"{ROOT}/comparison/exact/{cell}.json" for cell in study.exact_cells]

@@ -1,6 +1,7 @@
 # Ensembles: networks sampled at initialization, in blocks that are combined to estimates.
 #   in:  inputs
-#   out: ensemble/.../block~NNNN (sums over groups of members), ensemble/.../width~N (K, V, Theta, ... with standard errors)
+#   out: ensemble/.../block~NNNN (sums over groups of members), ensemble/.../width~N (K, V, Theta, ... with standard errors),
+#        dntk (P to U of the last layer, by automatic differentiation; only if the study asks for it)
 
 
 rule ensemble_block:
@@ -72,7 +73,44 @@ rule ensemble_combine:
         " --output {output.manifest:q} > {log:q} 2>&1"
 
 
-ENSEMBLES = study.wide_manifests("ensemble", study.initialization_depths)
+rule dntk:
+    input:
+        inputs=f"{ROOT}/inputs.json",
+        hyperparameters=f"{ROOT}/theory/hyperparameters/{CELL}.json",
+        stores=ancient(
+            [f"{ROOT}/inputs.zarr", f"{ROOT}/theory/hyperparameters/{CELL}.zarr"]
+        ),
+    output:
+        manifest=f"{ROOT}/dntk/{WIDE_CELL}.json",
+        store=directory(f"{ROOT}/dntk/{WIDE_CELL}.zarr"),
+    log:
+        f"{LOGS}/dntk/{WIDE_CELL}.log",
+    benchmark:
+        f"{BENCHMARKS}/dntk/{WIDE_CELL}.tsv"
+    retries: 1
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=demand.mem_mb("dntk"),
+        runtime=demand.runtime("dntk"),
+        dask="local",
+    params:
+        spec=partial(study.spec, "dntk"),
+        code=study.code("dntk"),
+    message:
+        "dNTK: {wildcards.activation}, {wildcards.init}, depth {wildcards.depth}, width {wildcards.width}"
+    shell:
+        "rgflow dntk --spec {params.spec:q} --input inputs {input.inputs:q}"
+        " --input hyperparameters {input.hyperparameters:q}"
+        " --workers {threads} --memory {resources.mem_mb} --cluster {resources.dask:q}"
+        " --output {output.manifest:q} > {log:q} 2>&1"
+
+
+ENSEMBLES = [
+    *study.wide_manifests("ensemble", study.initialization_depths),
+    *study.wide_manifests("dntk", study.dntk_depths),
+]
 
 
 rule ensemble:

@@ -124,6 +124,31 @@ rule figures_exact_law:
         "rgflow figure exact_law --input exact {input.exact:q} --output {params.files:q} > {log:q} 2>&1"
 
 
+rule figures_dntk:
+    input:
+        comparison=f"{ROOT}/comparison/dntk/{CELL}.json",
+        store=ancient(f"{ROOT}/comparison/dntk/{CELL}.zarr"),
+    output:
+        pictures(
+            CELL_FIGURE,
+            "dntk",
+            ["dntk"],
+            "Representation learning (chapter 11)",
+            **OF_CELL,
+        ),
+    log:
+        f"{LOGS}/figures/dntk/{CELL}.log",
+    conda:
+        ENVIRONMENT
+    params:
+        files=picture_files(CELL_FIGURE, "dntk"),
+        code=figure_code("dntk"),
+    message:
+        "Figure: dNTK, {wildcards.activation}, {wildcards.init}, depth {wildcards.depth}"
+    shell:
+        "rgflow figure dntk --input comparison {input.comparison:q} --output {params.files:q} > {log:q} 2>&1"
+
+
 rule figures_training:
     input:
         inputs=f"{ROOT}/inputs.json",
@@ -222,6 +247,12 @@ rule figures:
             chapter="initialization",
             name="exact_law",
             cell=study.exact_cells,
+        ),
+        expand(
+            f"{ONE_FIGURE}/{{cell}}.png",
+            chapter="dntk",
+            name="dntk",
+            cell=study.cells(study.dntk_depths),
         ),
         expand(
             f"{ONE_FIGURE}/{{cell}}.png",

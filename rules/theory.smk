@@ -3,6 +3,7 @@
 #   out: theory/criticality:    critical point, phase diagram, power laws of each activation
 #        theory/hyperparameters: C_b, C_W, lambda_b, lambda_W of every layer; all networks are made from these
 #        theory/initialization: K, G1, V, Theta, ... on (layer, sample_1 ...)
+#        theory/dntk:           P, Q, R, S, T, U of the differentials of the NTK
 #        theory/infinite_width: K and Theta of all inputs in the last layer; only on demand
 #        theory/learning_rate:  the step size of training, from the largest eigenvalue of Theta
 #        theory/training:       mean and covariance of the outputs at every recorded step
@@ -72,6 +73,33 @@ rule theory_initialization:
         "Theory at initialization: {wildcards.activation}, {wildcards.init}, depth {wildcards.depth}"
     shell:
         "rgflow theory initialization --spec {params.spec:q} --input inputs {input.inputs:q}"
+        " --input hyperparameters {input.hyperparameters:q}"
+        " --output {output.manifest:q} > {log:q} 2>&1"
+
+
+rule theory_dntk:
+    input:
+        inputs=f"{ROOT}/inputs.json",
+        hyperparameters=f"{ROOT}/theory/hyperparameters/{CELL}.json",
+        stores=ancient(
+            [f"{ROOT}/inputs.zarr", f"{ROOT}/theory/hyperparameters/{CELL}.zarr"]
+        ),
+    output:
+        manifest=f"{ROOT}/theory/dntk/{CELL}.json",
+        store=directory(f"{ROOT}/theory/dntk/{CELL}.zarr"),
+    log:
+        f"{LOGS}/theory/dntk/{CELL}.log",
+    benchmark:
+        f"{BENCHMARKS}/theory/dntk/{CELL}.tsv"
+    conda:
+        ENVIRONMENT
+    params:
+        spec=partial(study.spec, "theory/dntk"),
+        code=study.code("theory/dntk"),
+    message:
+        "Theory of the dNTK: {wildcards.activation}, {wildcards.init}, depth {wildcards.depth}"
+    shell:
+        "rgflow theory dntk --spec {params.spec:q} --input inputs {input.inputs:q}"
         " --input hyperparameters {input.hyperparameters:q}"
         " --output {output.manifest:q} > {log:q} 2>&1"
 
@@ -164,6 +192,7 @@ rule theory_training:
 THEORY = [
     *study.criticality_manifests,
     *study.manifests("theory/initialization", study.initialization_depths),
+    *study.manifests("theory/dntk", study.dntk_depths),
     *study.manifests("theory/learning_rate", study.training_depths),
     *study.manifests("theory/training", study.training_depths),
 ]

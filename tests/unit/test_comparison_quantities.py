@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import pytest
 
-from rgflow.comparison.quantities import INITIALIZATION, TRAINING, Quantity
+from rgflow.comparison.quantities import DNTK, INITIALIZATION, TRAINING, Quantity
 
-BY_NAME = {quantity.name: quantity for quantity in (*INITIALIZATION, *TRAINING)}
+BY_NAME = {quantity.name: quantity for quantity in (*INITIALIZATION, *DNTK, *TRAINING)}
 
 
 def _sizes(quantity: Quantity, inputs: int) -> dict[str, int]:
@@ -29,6 +31,11 @@ def _legs(name: str, inputs: int) -> set[tuple[int, ...]]:
         ("D", 6 * 6),
         ("F", (81 + 9) // 2),
         ("B", (81 + 9 + 9 + 9) // 4),
+        ("P", 3 * 6 * 3),
+        ("Q", 81),
+        ("R", 9 * 6),
+        ("S", (81 + 9) // 2),
+        ("T", (81 + 9) // 2),
         ("prediction_covariance", 6),
     ],
 )
@@ -49,3 +56,10 @@ def test_slots_of_D_are_not_exchanged() -> None:
 def test_every_layer_holds_the_same_components() -> None:
     index = BY_NAME["V"].distinct_components(_sizes(BY_NAME["V"], 2))
     assert sorted(index["layer"].tolist()) == [layer for layer in range(3) for _ in range(6)]
+
+
+@pytest.mark.parametrize("name", ["K", "T3", "V", "F", "B", "P", "Q", "S", "U"])
+def test_canonical_components_are_the_distinct_ones(name: str) -> None:
+    quantity = BY_NAME[name]
+    every = product(range(3), repeat=len(quantity.dims) - 1)
+    assert {quantity.canonical(legs) for legs in every} == _legs(name, 3)

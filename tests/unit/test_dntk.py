@@ -58,6 +58,7 @@ def test_symmetries_of_the_definitions() -> None:
     """ddI is symmetric in the last three indices, ddII_1234 = ddII_2143; exchange of inputs permutes the tensors."""
     theory, exchanged = dntk_theory(NETWORK, INPUTS), dntk_theory(NETWORK, INPUTS[::-1])
     equal = partial(np.testing.assert_allclose, rtol=1e-12)
+    equal(theory["P"], theory["P"].values.transpose(0, 1, 3, 2, 4))
     equal(theory["R"], theory["R"].values.transpose(0, 1, 2, 4, 3))
     for name in "TU":
         equal(theory[name], theory[name].values.transpose(0, 3, 4, 1, 2))

@@ -11,7 +11,7 @@ import xarray as xr
 from matplotlib.figure import Figure
 from synthetic import WIDTHS, ensembles, theory_at_initialization, trained, training_theory
 
-from rgflow.comparison.compare import compare_exact, compare_initialization, compare_training
+from rgflow.comparison.compare import compare_dntk, compare_exact, compare_initialization, compare_training
 from rgflow.comparison.exponents import depth_exponents
 from rgflow.errors import RgflowError
 from rgflow.figures.component import along_layers, tensor_symbol
@@ -50,13 +50,23 @@ def _sources() -> dict[str, dict[str, object]]:
     }
     learning_cell = {"theory": learning, "trained": learned, "inputs": _inputs(learning)}
     criticality = {"phases": phases}
+    differentials = everything[["V"]].rename(V="P").assign(T=everything["V"])
     return {
+        "dntk": {"comparison": compare_dntk(differentials, _sampled_last_layer(differentials))},
         "initialization": cell,
         "training": learning_cell,
         "overview": study,
         "inputs": learning_cell,
         "criticality": criticality,
     }
+
+
+def _sampled_last_layer(theory: xr.Dataset) -> xr.Dataset:
+    """Estimates 1 + 1/n times theory, with errors of one percent."""
+    last = theory.isel(layer=[-1])
+    of_width = [last * (1 + 1 / n) for n in WIDTHS]
+    estimates = xr.concat(of_width, xr.Variable("width", list(WIDTHS)))
+    return estimates.merge({f"{name}_stderr": 0.01 * abs(values) + 1e-9 for name, values in estimates.items()})
 
 
 def _preactivation() -> xr.DataArray:

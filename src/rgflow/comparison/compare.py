@@ -36,7 +36,7 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
-from rgflow.comparison.quantities import INITIALIZATION, TRAINING, Quantity
+from rgflow.comparison.quantities import DNTK, INITIALIZATION, TRAINING, Quantity
 from rgflow.comparison.statistics import SeriesFit, fit_series, look_elsewhere
 from rgflow.errors import RgflowError
 
@@ -72,6 +72,29 @@ def compare_initialization(theory: xr.Dataset, ensembles: xr.Dataset) -> xr.Data
         Nothing in common, different labels, non-finite values, or a component without fluctuations that disagrees.
     """
     return _compare(theory, ensembles, INITIALIZATION)
+
+
+def compare_dntk(theory: xr.Dataset, ensembles: xr.Dataset) -> xr.Dataset:
+    """Compare the differentials of the NTK with ensembles of several widths, in the layers that were sampled.
+
+    Parameters
+    ----------
+    theory : xr.Dataset
+        ``P``, ``Q``, ``R``, ``S``, ``T``, ``U`` of :func:`rgflow.dntk_theory`, on (layer, sample_1, ...).
+    ensembles : xr.Dataset
+        Estimates of :func:`rgflow.sample_dntk` on (width, layer, sample_1, ...).
+
+    Returns
+    -------
+    xr.Dataset
+        As described at the top of this module.
+
+    Raises
+    ------
+    RgflowError
+        As in :func:`compare_initialization`.
+    """
+    return _compare(theory.sel(layer=ensembles["layer"]), ensembles, DNTK)
 
 
 def compare_training(theory: xr.Dataset, trained: xr.Dataset) -> xr.Dataset:

@@ -50,6 +50,11 @@ class Quantity:
             first_of_orbit &= flat <= np.ravel_multi_index(tuple(image), shape)
         return dict(zip(self.dims, index[:, first_of_orbit], strict=True))
 
+    def canonical(self, legs: tuple[int, ...]) -> tuple[int, ...]:
+        """The component of :meth:`distinct_components` that equals the one with these last indices."""
+        images = {tuple(legs[i] for i in permutation) for permutation in _group(self.symmetries)}
+        return min(images | {legs})
+
 
 def _group(generators: tuple[Permutation, ...]) -> set[Permutation]:
     """All products of the generators."""
@@ -81,6 +86,16 @@ INITIALIZATION = (
 """Tensors at initialization (V6 of a single input): T3_1(23) is symmetric in its pair, V and A in each pair and under
 exchange of the pairs, D_1234 in each pair, F_1324 = F_2413, B_1324 = B_3142 = B_2413."""
 
+DNTK = (
+    Quantity("P", "P", _QUAD, ((0, 2, 1, 3),), None, "P"),
+    Quantity("Q", "Q", _QUAD, (), None, "Q"),
+    Quantity("R", "R", _QUAD, (_WITHIN_SECOND,), None, "R"),
+    Quantity("S", "S", _QUAD, ((1, 0, 3, 2),), None, "S"),
+    Quantity("T", "T", _QUAD, (_EXCHANGE,), None, "T"),
+    Quantity("U", "U", _QUAD, (_EXCHANGE,), None, "U"),
+)
+"""Differentials of the NTK: P_0123 = P_0213, R_0123 = R_0132, S_1234 = S_2143, T_1324 = T_2413, U_1423 = U_2314."""
+
 TRAINING = (
     Quantity("prediction_mean", "prediction_mean", ("step", "sample", "output"), (), None, r"\mathrm{E}\,z"),
     Quantity(
@@ -97,4 +112,4 @@ TRAINING = (
 )
 """Observables of training, with the kernel prediction (infinite width) as theory."""
 
-SYMBOLS = {quantity.name: quantity.symbol for quantity in (*INITIALIZATION, *TRAINING)}
+SYMBOLS = {quantity.name: quantity.symbol for quantity in (*INITIALIZATION, *DNTK, *TRAINING)}

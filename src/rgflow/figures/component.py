@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
-from rgflow.comparison.quantities import INITIALIZATION, SYMBOLS
+from rgflow.comparison.quantities import DNTK, INITIALIZATION, SYMBOLS, Quantity
 from rgflow.errors import RgflowError
 
-TENSORS = tuple(quantity.name for quantity in INITIALIZATION)
+_QUANTITIES = (*INITIALIZATION, *DNTK)
+TENSORS = tuple(quantity.name for quantity in _QUANTITIES)
 """Order of the panels of a figure of tensors at initialization."""
 
 _ROUNDING = 1e-9
@@ -33,7 +34,7 @@ def of_quantity(comparison: xr.Dataset, quantity: str) -> xr.Dataset:
 
 
 def along_layers(comparison: xr.Dataset, quantity: str, legs: tuple[int, ...]) -> xr.Dataset:
-    """One tensor component as a function of depth; ``legs`` are positions of its inputs.
+    """One tensor component as a function of depth; ``legs`` are positions of its inputs, in any equivalent order.
 
     Raises
     ------
@@ -42,7 +43,7 @@ def along_layers(comparison: xr.Dataset, quantity: str, legs: tuple[int, ...]) -
     """
     components = of_quantity(comparison, quantity)
     chosen = np.ones(components.sizes["component"], dtype=bool)
-    for leg, position in enumerate(legs, start=1):
+    for leg, position in enumerate(_quantity(quantity).canonical(legs), start=1):
         chosen &= components[f"sample_{leg}"].values == position
     if not chosen.any():
         raise RgflowError(f"the comparison holds no component {legs} of {quantity}")
@@ -50,9 +51,13 @@ def along_layers(comparison: xr.Dataset, quantity: str, legs: tuple[int, ...]) -
 
 
 def legs_of(quantity: str) -> int:
-    """Number of inputs a tensor at initialization depends on: 2 for K, Theta, 3 for T3, 4 for V, D, F, A, B, 1 for V6 here."""
-    (dims,) = (known.dims for known in INITIALIZATION if known.name == quantity)
-    return len(dims) - 1
+    """Number of inputs a tensor at initialization depends on: K, Theta 2, T3 3, V, D, F, A, B and P to U 4, V6 here 1."""
+    return len(_quantity(quantity).dims) - 1
+
+
+def _quantity(name: str) -> Quantity:
+    (quantity,) = (known for known in _QUANTITIES if known.name == name)
+    return quantity
 
 
 def tensor_symbol(quantity: str, legs: tuple[int, ...]) -> str:

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from rgflow.figures import (
     correlation,
     depth,
+    dntk,
     exact_law,
     exponent_table,
     exponents,
@@ -37,7 +38,7 @@ class FigureSpec:
     inputs : tuple of str
         Datasets (or, for a figure of the whole study, mappings from cell labels to datasets) it is drawn from.
     chapter : str
-        ``"inputs"``, ``"criticality"``, ``"initialization"``, ``"training"`` or ``"overview"``.
+        ``"inputs"``, ``"criticality"``, ``"initialization"``, ``"dntk"``, ``"training"`` or ``"overview"``.
     """
 
     draw: Callable[..., Figure]
@@ -56,6 +57,7 @@ FIGURES: dict[str, FigureSpec] = {
     "gaussianity": FigureSpec(gaussianity.draw, ("theory", "ensembles"), "initialization"),
     "correlation": FigureSpec(correlation.draw, ("theory", "ensembles"), "initialization"),
     "exact_law": FigureSpec(exact_law.draw, ("exact",), "initialization"),
+    "dntk": FigureSpec(dntk.draw, ("comparison",), "dntk"),
     "training_curves": FigureSpec(training_curves.draw, ("theory", "trained"), "training"),
     "prediction_paths": FigureSpec(prediction_paths.draw, ("theory", "trained"), "training"),
     "final_predictions": FigureSpec(final_predictions.draw, ("theory", "trained", "inputs"), "training"),

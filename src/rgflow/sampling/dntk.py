@@ -99,7 +99,7 @@ def sample_dntk(
 
     Returns
     -------
-    Dataset on ``sample_1`` .. ``sample_4`` of the tensors in the slots of
+    Dataset on ``layer`` (the last alone) and ``sample_1`` .. ``sample_4`` of the tensors in the slots of
     :func:`rgflow.theory.initialization.dntk.dntk_theory`, means of moments and so unbiased, times
     n_{L-1}; each with its standard error ``<name>_stderr`` (jackknife over groups of 1000).
 
@@ -109,15 +109,17 @@ def sample_dntk(
         A kinked activation, whose derivatives automatic differentiation does not know, a residual network, fewer than two
         outputs, unusable inputs or number of members, or numbers that are not finite.
     """
-    _check(network)
+    check_dntk(network)
     input_gram(network, inputs)
     groups = range(group_count(members))
     draw = partial(_group_means, network, np.array(inputs, dtype=np.float64), seed)
     drawn = dict(map_tasks(draw, groups, workers, cluster, progress))
-    return _estimates({name: np.stack([drawn[group][name] for group in groups]) for name in _MOMENTS})
+    estimates = _estimates({name: np.stack([drawn[group][name] for group in groups]) for name in _MOMENTS})
+    return estimates.expand_dims(layer=[network.depth])
 
 
-def _check(network: Network) -> None:
+def check_dntk(network: Network) -> None:
+    """A clear error for a network whose dNTK cannot be sampled."""
     if network.activation.kinks:
         raise RgflowError(
             f"activation = {network.activation.label}; the dNTK needs one without kinks, such as gelu or tanh"

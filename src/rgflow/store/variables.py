@@ -151,6 +151,15 @@ def _initialization_variables() -> Iterator[Variable]:
     yield Variable("mean_H22", _PAIR, "f", "group mean of the NTK of output 2", "mean of H_22;12")
     yield Variable("mean_H11H22", _QUAD, "f", "group mean", "mean of H_11;12 H_22;34")
     yield Variable("mean_H12H12", _QUAD, "f", "group mean, slots of B", "mean of H_12;12 H_12;34")
+    for name, kind, equation in (
+        ("P", "dNTK-preactivation correlation", "E[dH_ijj;123 z_i4] = P_1234/n_{l-1}"),
+        ("Q", "dNTK-preactivation correlation", "E[dH_iij;123 z_j4] = Q_1234/n_{l-1}"),
+        ("R", "mean of the first ddNTK", "E[ddI_iijj;1234] = R_1234/n_{l-1}"),
+        ("S", "mean of the second ddNTK", "E[ddII_iijj;1234] = S_1234/n_{l-1}"),
+        ("T", "mean of the second ddNTK", "E[ddII_ijij;1234] = T_1324/n_{l-1}"),
+        ("U", "mean of the second ddNTK", "E[ddII_ijji;1234] = U_1423/n_{l-1}"),
+    ):
+        yield Variable(name, _QUAD, "f", kind, f"{equation}, i != j")
     yield Variable("quadrature_error", ("layer",), "f", "largest estimated relative quadrature error", "")
 
 

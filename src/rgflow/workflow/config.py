@@ -161,6 +161,16 @@ class Ensemble(Model):
         return _check_blocks(self)
 
 
+class DNTK(Model):
+    """Sampling the differentials of the NTK: smooth activations, up to two probe inputs, plain networks."""
+
+    depth: Depths | None = Field(None, description="depths of the sampled networks, if other than networks.depth")
+    members: Annotated[int, Field(ge=2 * GROUP, multiple_of=GROUP)] = Field(
+        20_000, description="networks per cell, a multiple of 1000; differentiated one by one, so keep them narrow"
+    )
+    seed: NonNegativeInt = 1
+
+
 class Training(Model):
     """Trained ensembles: gradient descent on the sum of squared errors."""
 
@@ -201,6 +211,7 @@ class Config(Model):
     inputs: Inputs = Inputs()
     networks: Networks = Networks()
     ensemble: Ensemble | None = Field(Ensemble(), description="null: no networks at initialization")
+    dntk: DNTK | None = Field(None, description="null: no differentials of the NTK")
     training: Training | None = Field(Training(), description="null: no trained networks")
     infinite_width: InfiniteWidth = InfiniteWidth()
 
@@ -273,6 +284,7 @@ def _all_keys() -> set[str]:
         Inputs,
         Networks,
         Ensemble,
+        DNTK,
         Training,
         InfiniteWidth,
         Scales,
@@ -292,4 +304,4 @@ def _suggestion(location: list[str | int]) -> str:
     return f"; allowed: {', '.join(known)}" if known else ""
 
 
-_DEFAULTS = Config(study="defaults")
+_DEFAULTS = Config(study="defaults", dntk=DNTK())  # every section, for the names of its keys

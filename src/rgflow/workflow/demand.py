@@ -45,6 +45,7 @@ class Demand:
         self._work: Terms = {
             "theory/infinite_width": self._pairs,
             "ensemble/block": self._sampling,
+            "dntk": self._differentials,
             "training/block": self._training,
         }
         self._numbers: Terms = {
@@ -125,6 +126,12 @@ class Demand:
         marginal = width * inputs * (40 + 8 * inputs) + 100 * inputs**4
         weights = width**2 * (10 + 6 * inputs) if self.ensemble.sampler == "weights" else 0
         return float(self.ensemble.block * depth * (marginal + weights))
+
+    def _differentials(self, labels: Labels) -> float:
+        """Members x triples of outputs and inputs x some ten operations on every weight, several times over."""
+        assert self.config.dntk is not None  # only asked for jobs of a study that has it
+        depth, width, outputs = int(labels["depth"]), int(labels["width"]), _OUTPUTS * self.config.inputs.probes
+        return float(self.config.dntk.members * outputs**3 * 100 * (depth * width**2 + 1000))
 
     def _training(self, labels: Labels) -> float:
         """Members x steps x 6 operations per weight and sample: forward, backward, gradient."""

@@ -37,6 +37,8 @@ _FEW_STEPS, _STEPS = 2, 22  # the difference of both gives the time per step
 _HOUR = 3600.0
 _READS = {  # besides the inputs
     "theory/initialization": ("hyperparameters",),
+    "theory/dntk": ("hyperparameters",),
+    "dntk": ("hyperparameters",),
     "theory/learning_rate": ("hyperparameters",),
     "theory/training": ("hyperparameters",),
     "ensemble/block": ("hyperparameters",),
@@ -100,20 +102,24 @@ def _jobs(study: Study) -> Iterator[tuple[str, list[Labels]]]:
     initialization, training = study.initialization_depths, study.training_depths
     yield "inputs", [{}]
     yield "theory/criticality", [{"activation": name} for name in study.criticality_cells]
-    yield "theory/hyperparameters", list(_distinct([*_cells(study, initialization), *_cells(study, training)]))
+    yield (
+        "theory/hyperparameters",
+        list(_distinct([*_cells(study, initialization), *_cells(study, study.dntk_depths), *_cells(study, training)])),
+    )
     yield "theory/initialization", _cells(study, initialization)
+    yield "theory/dntk", _cells(study, study.dntk_depths)
     yield "theory/learning_rate", _cells(study, training)
     yield "theory/training", _cells(study, training)
     for stage, depths, blocks in (
         ("ensemble", initialization, study.ensemble_blocks),
         ("training", training, study.training_blocks),
     ):
-        wide = [
-            {**cell, "width": str(width)} for cell in _cells(study, depths) for width in study.config.networks.width
-        ]
+        wide = _wide_cells(study, depths)
         yield f"{stage}/block", [{**cell, "block": block} for cell in wide for block in blocks]
         yield f"{stage}/combine", wide
+    yield "dntk", _wide_cells(study, study.dntk_depths)
     yield "comparison/initialization", _cells(study, initialization)
+    yield "comparison/dntk", _cells(study, study.dntk_depths)
     yield "comparison/training", _cells(study, training)
     yield "comparison/exact", [_labels(cell) for cell in study.exact_cells]
     yield "comparison/exponents", _cells(study, study.exponent_depths)
@@ -122,6 +128,10 @@ def _jobs(study: Study) -> Iterator[tuple[str, list[Labels]]]:
 def _cells(study: Study, depths: Sequence[int]) -> list[Labels]:
     sweep = product(study.activations, study.initializations, depths)
     return [{"activation": a, "init": i, "depth": str(d)} for a, i, d in sweep]
+
+
+def _wide_cells(study: Study, depths: Sequence[int]) -> list[Labels]:
+    return [{**cell, "width": str(width)} for cell in _cells(study, depths) for width in study.config.networks.width]
 
 
 def _labels(cell: str) -> Labels:
@@ -165,6 +175,8 @@ class _Probe:
         """Seconds and bytes of a job as a function of its labels."""
         if stage == "ensemble/block":
             return self._fitted(stage, cells, self._sampling)
+        if stage == "dntk":
+            return self._fitted(stage, cells, self._differentials)
         if stage == "training/block":
             return self._fitted(stage, cells, self._training)
         if stage.startswith("theory/"):
@@ -198,6 +210,12 @@ class _Probe:
         seconds, result = self._timed("ensemble/block", labels, {"count": GROUP, "ensemble": settings})
         kept = self.demand.kept_bytes(labels) * config.block / config.members
         return seconds * groups, result.nbytes * groups + kept
+
+    def _differentials(self, labels: Labels) -> Cost:
+        """Time and size of all networks, from two groups."""
+        settings = json.loads(self.study.spec("dntk", labels))["dntk"]
+        seconds, result = self._timed("dntk", labels, {"dntk": {**settings, "members": 2 * GROUP}})
+        return seconds * settings["members"] / (2 * GROUP), result.nbytes
 
     def _training(self, labels: Labels) -> Cost:
         """Time and size of a whole block, from a few steps of a few members."""

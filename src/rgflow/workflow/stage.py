@@ -91,11 +91,13 @@ STAGES: dict[str, Stage] = {
             "theory/hyperparameters", f"{_STAGES}.theory_hyperparameters", "initialization and learning rates by layer"
         ),
         Stage("theory/initialization", f"{_STAGES}.theory_initialization", "tensors of the theory at initialization"),
+        Stage("theory/dntk", f"{_STAGES}.theory_dntk", "differentials of the NTK at initialization"),
         Stage("theory/infinite_width", f"{_STAGES}.theory_infinite_width", "infinite-width K and Theta of all inputs"),
         Stage("theory/learning_rate", f"{_STAGES}.theory_learning_rate", "step size of training from the NTK"),
         Stage("theory/training", f"{_STAGES}.theory_training", "kernel prediction of training"),
         Stage("ensemble/block", f"{_STAGES}.ensemble_block", "sample one block of networks at initialization"),
         Stage("ensemble/combine", f"{_STAGES}.ensemble_combine", "combine the blocks of an ensemble to estimates"),
+        Stage("dntk", f"{_STAGES}.dntk", "sample the differentials of the NTK"),
         Stage("training/block", f"{_STAGES}.training_block", "train one block of networks"),
         Stage("training/combine", f"{_STAGES}.training_combine", "combine trained blocks to ensemble statistics"),
         Stage(
@@ -103,6 +105,7 @@ STAGES: dict[str, Stage] = {
             f"{_STAGES}.comparison_initialization",
             "z-scores and 1/n trends at initialization",
         ),
+        Stage("comparison/dntk", f"{_STAGES}.comparison_dntk", "z-scores and 1/n trends of the differentials"),
         Stage("comparison/exact", f"{_STAGES}.comparison_exact", "z-scores against laws that hold at every width"),
         Stage("comparison/exponents", f"{_STAGES}.comparison_exponents", "measured exponents of depth"),
         Stage("comparison/training", f"{_STAGES}.comparison_training", "z-scores and 1/n trends of training"),

@@ -23,6 +23,7 @@ from rgflow.workflow.stage import find_stage
 CELL = "activation~{activation}/init~{init}/depth~{depth}"
 WIDE_CELL = CELL + "/width~{width}"
 Labels = Mapping[str, str]
+_DNTK_PROBES = 2
 _DEEP = 12  # layers from which on an exponent of depth can be measured
 
 
@@ -45,6 +46,7 @@ class Study:
         self.root = f"results/{self.config.study}"
         self._require_critical_points()
         self._require_known_of_kind()
+        self._require_differentiable()
 
     @cached_property
     def activations(self) -> dict[str, dict[str, Any]]:
@@ -72,6 +74,11 @@ class Study:
         """Depths at which exponents of depth are measured: of networks that are deep, and sampled for V/K^2 or more."""
         measured = self.config.ensemble is not None and {"K", "V"} <= set(self.config.ensemble.tensors)
         return [depth for depth in self.initialization_depths if measured and depth >= _DEEP]
+
+    @property
+    def dntk_depths(self) -> list[int]:
+        """Depths of the networks whose NTK is differentiated."""
+        return [] if self.config.dntk is None else self.config.dntk.depth or self.config.networks.depth
 
     @property
     def training_depths(self) -> list[int]:
@@ -156,6 +163,9 @@ class Study:
     def _spec_theory_initialization(self, labels: Labels) -> dict[str, Any]:
         return self._activation(labels)
 
+    def _spec_theory_dntk(self, labels: Labels) -> dict[str, Any]:
+        return self._activation(labels)
+
     def _spec_theory_infinite_width(self, labels: Labels) -> dict[str, Any]:
         return {**self._activation(labels), **self.config.infinite_width.model_dump()}
 
@@ -177,6 +187,10 @@ class Study:
     def _spec_ensemble_combine(self, _: Labels) -> dict[str, Any]:
         return {"members": self._ensemble.members}
 
+    def _spec_dntk(self, labels: Labels) -> dict[str, Any]:
+        assert self.config.dntk is not None  # only asked for cells of a study with dNTK
+        return {**self._network(labels), "dntk": self.config.dntk.model_dump(include={"members", "seed"})}
+
     def _spec_training_block(self, labels: Labels) -> dict[str, Any]:
         training = self._training.model_dump(include={"steps", "records", "dtype", "seed"})
         return {
@@ -189,6 +203,9 @@ class Study:
         return {"members": self._training.members}
 
     def _spec_comparison_initialization(self, _: Labels) -> dict[str, Any]:
+        return {"width": self.config.networks.width}
+
+    def _spec_comparison_dntk(self, _: Labels) -> dict[str, Any]:
         return {"width": self.config.networks.width}
 
     def _spec_comparison_exact(self, labels: Labels) -> dict[str, Any]:
@@ -260,6 +277,22 @@ class Study:
         if "critical" in self.initializations and abs(self._residual.xi_2) >= 1.0:
             raise RgflowError(
                 f"config: networks.residual.xi_2 = {self._residual.xi_2:g}: not critical for any C_W; give |xi_2| < 1"
+            )
+
+    def _require_differentiable(self) -> None:
+        """Stop before any job if the dNTK is asked of what has none that we know."""
+        if self.config.dntk is None:
+            return
+        from rgflow.activations.registry import activation
+
+        for label, choice in self.activations.items():
+            if activation(choice["name"], **choice["parameters"]).kinks:
+                raise RgflowError(f"config: dntk: {label} has kinks; the dNTK needs a smooth activation, such as gelu")
+        if self._residual is not None:
+            raise RgflowError("config: dntk: known of plain networks, not of residual ones; give dntk: null")
+        if self.config.inputs.probes > _DNTK_PROBES:
+            raise RgflowError(
+                f"config: inputs.probes = {self.config.inputs.probes}: theory of the dNTK takes up to {_DNTK_PROBES}"
             )
 
 

@@ -11,7 +11,7 @@ from rgflow.store.open import published_stores
 from rgflow.store.publish import open_zarr
 from rgflow.workflow.draw import cell_name
 
-_CHAPTERS = ("initialization", "training")  # of the comparisons that hold z-scores
+_CHAPTERS = ("initialization", "dntk", "training")  # of the comparisons that hold z-scores
 
 
 def print_summary(results: Path) -> None:

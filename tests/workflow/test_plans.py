@@ -1,4 +1,4 @@
-"""The plan of a residual study: no phase diagram of plain networks, no training."""
+"""The plans of studies that are not like the default one: residual networks, differentials of the NTK."""
 
 from __future__ import annotations
 
@@ -17,3 +17,11 @@ def test_the_plan_of_the_residual_study(fresh: Project) -> None:
     assert planned["ensemble_block"] == 6
     assert planned["comparison_initialization"] == 1
     assert not {"theory_criticality", "figures_criticality", "training_block", "comparison_exact"} & planned.keys()
+
+
+def test_the_plan_of_the_dntk_study(fresh: Project) -> None:
+    shutil.copy(PROJECT / "studies" / "dntk.yaml", fresh.folder / "config.yaml")
+    planned = fresh.planned()
+    assert planned["dntk"] == 6
+    assert planned["theory_dntk"] == planned["comparison_dntk"] == planned["figures_dntk"] == 2
+    assert not {"ensemble_block", "theory_initialization", "training_block"} & planned.keys()

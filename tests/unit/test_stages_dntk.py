@@ -1,0 +1,83 @@
+"""The stages of a study of the dNTK, in memory: from the configuration to the comparison; and what it cannot have."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+import xarray as xr
+
+from rgflow.errors import RgflowError
+from rgflow.store.variables import validate
+from rgflow.workflow import estimate
+from rgflow.workflow.demand import Demand
+from rgflow.workflow.stage import Resources, find_stage
+from rgflow.workflow.study import Study
+
+# torch scripts its own forward-mode rules when they are first used
+pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")
+
+RAW: dict[str, Any] = {
+    "study": "test",
+    "inputs": {"source": "gaussian", "features": 3, "train": 2, "test": 2, "probes": 2},
+    "networks": {"activation": "tanh", "depth": 2, "width": [2, 4]},
+    "ensemble": None,
+    "dntk": {"members": 16_000},
+    "training": None,
+}
+LABELS = {"activation": "tanh", "init": "critical", "depth": "2"}
+
+
+def run(study: Study, stage: str, labels: dict[str, str], **datasets: list[xr.Dataset]) -> xr.Dataset:
+    result = find_stage(stage).load()(datasets, json.loads(study.spec(stage, labels)), Resources())
+    validate(result, stage)
+    return result
+
+
+def test_sampled_networks_meet_theory() -> None:
+    study = Study(RAW)
+    assert study.dntk_depths == [2]
+    assert study.initialization_depths == study.training_depths == []
+    upstream = {"inputs": [run(study, "inputs", {})]}
+    upstream["hyperparameters"] = [run(study, "theory/hyperparameters", LABELS)]
+    theory = run(study, "theory/dntk", LABELS, **upstream)
+    sampled = [run(study, "dntk", {**LABELS, "width": width}, **upstream) for width in ("2", "4")]
+    compared = run(study, "comparison/dntk", LABELS, theory=[theory], experiment=sampled)
+    assert set(compared["quantity"].values) <= set("PQRSTU")
+    assert set(compared["component_quantity"].values) >= set("PSU")
+    assert float(compared["z_leading_max"].max()) < 4.5  # leading order is exact in layer 2
+
+
+def test_only_members_and_seed_reach_the_networks() -> None:
+    spec = json.loads(Study(RAW).spec("dntk", {**LABELS, "width": "4"}))
+    assert spec == {
+        "activation": {"name": "tanh", "parameters": {}},
+        "width": 4,
+        "dntk": {"members": 16_000, "seed": 1},
+    }
+
+
+def test_estimate_and_demand_know_the_stages() -> None:
+    jobs = {line.stage: line.jobs for line in estimate.estimate(RAW)}
+    assert (jobs["theory/dntk"], jobs["dntk"], jobs["comparison/dntk"]) == (1, 2, 1)
+    demand = Demand(Study(RAW))
+    assert demand.work("dntk", {**LABELS, "width": "64"}) > demand.work("dntk", {**LABELS, "width": "4"})
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"networks": {"activation": "relu"}}, "config: dntk: relu has kinks; the dNTK needs a smooth activation"),
+        ({"networks": {"activation": "tanh", "residual": {"xi_2": 0.5}}}, "known of plain networks"),
+        ({"inputs": {"probes": 3}}, "config: inputs.probes = 3: theory of the dNTK takes up to 2"),
+        ({"dntk": {"members": 1000}}, "config: dntk.members = 1000"),
+        ({"dntk": {"members": 2500}}, "config: dntk.members = 2500"),
+        ({"dntk": {"member": 2000}}, "config: dntk.member: unknown key; did you mean"),
+    ],
+)
+def test_what_it_cannot_have_is_one_clear_line(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(RgflowError) as caught:
+        Study({**RAW, **change})
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
