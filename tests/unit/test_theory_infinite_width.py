@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tracemalloc
 from pathlib import Path
 from typing import Any
@@ -128,13 +129,17 @@ def test_failing_stream_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 @pytest.mark.parametrize("precision", ["float64", "float32"])
-def test_stage_streams_in_the_precision_of_its_spec(tmp_path: Path, precision: str) -> None:
+def test_stage_streams_in_the_precision_of_its_spec(
+    tmp_path: Path, precision: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", logger="rgflow")
     layers = xr.Dataset({f"layer_{name}": ("layer", [1.0] * 3) for name in ("C_b", "C_W", "lambda_b", "lambda_W")})
     publish(xr.Dataset({"x": (("sample", "feature"), inputs(300))}), tmp_path / "inputs.zarr", {})
     publish(layers, tmp_path / "layers.zarr", {})
     manifests = {"inputs": [tmp_path / "inputs.json"], "hyperparameters": [tmp_path / "layers.json"]}
     spec = {"activation": {"name": "erf", "parameters": {}}, "precision": precision}
     run_stage(find_stage("theory/infinite_width"), spec, manifests, tmp_path / "out.json", Resources(workers=2))
+    assert any(re.search(r"infinite_width: (\d+) of \1 pieces", line) for line in caplog.messages)
     net = Network("erf", (5, 1, 1, 1), 1.0, 1.0, 1.0, 1.0)
     with open_zarr(tmp_path / "out.zarr") as stored:
         assert stored["Theta_output"].dtype == precision

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 Progress = Callable[[int, int], None]
 
@@ -26,6 +27,19 @@ def show_progress(what: str) -> Iterator[Progress]:
             yield progress
     else:
         yield _log_lines(what)
+
+
+@contextmanager
+def show_dask_progress(what: str) -> Iterator[None]:
+    """Show the progress of lazy arrays that dask evaluates in threads of this process."""
+    from dask.callbacks import Callback
+
+    def after(_key: Any, _result: Any, _graph: Any, state: dict[str, Any], _worker: Any) -> None:
+        done = len(state["finished"])
+        progress(done, done + sum(len(state[kind]) for kind in ("ready", "waiting", "running")))
+
+    with show_progress(what) as progress, Callback(posttask=after):  # type: ignore[no-untyped-call]
+        yield
 
 
 def _log_lines(what: str) -> Progress:

@@ -6,6 +6,7 @@ import json
 import logging
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,7 @@ from rgflow.errors import RgflowError
 from rgflow.store import memo
 from rgflow.store.digest import digest_json, slabs
 from rgflow.store.manifest import read_manifest, store_of
-from rgflow.workflow.progress import show_progress
+from rgflow.workflow.progress import show_dask_progress, show_progress
 from rgflow.workflow.stage import Resources, Scratch, Stage
 
 if TYPE_CHECKING:
@@ -81,7 +82,8 @@ def _publish(stage: Stage, result: xr.Dataset, store: Path, identity: dict[str, 
         require_finite(written, stage.name)
         return stage.certify(written, scratch)
 
-    with dask.config.set(scheduler="threads", num_workers=workers):
+    shown = show_dask_progress(stage.name) if result.chunks else nullcontext()
+    with shown, dask.config.set(scheduler="threads", num_workers=workers):
         publish(result, store, {**identity, **provenance()}, certify)
 
 
