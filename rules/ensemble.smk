@@ -103,7 +103,7 @@ rule dntk:
     shell:
         "rgflow dntk --spec {params.spec:q} --input inputs {input.inputs:q}"
         " --input hyperparameters {input.hyperparameters:q}"
-        " --workers {threads} --memory {resources.mem_mb} --cluster {resources.dask:q}"
+        " --workers {threads} --cluster {resources.dask:q}"
         " --output {output.manifest:q} > {log:q} 2>&1"
 
 

@@ -101,6 +101,13 @@ class Network:
         if self.residual:
             raise RgflowError(f"xi_1 = {self.xi_1:g}, xi_2 = {self.xi_2:g}: {what} needs a plain network, (1, 0)")
 
+    def require_smooth(self, what: str) -> None:
+        """Raise one line that ``what`` is not known of activations with kinks, unless this network's is smooth."""
+        if self.activation.kinks:
+            raise RgflowError(
+                f"activation = {self.activation.label}; {what} needs one without kinks, such as gelu or tanh"
+            )
+
 
 def _valid_widths(widths: Iterable[int]) -> tuple[int, ...]:
     try:

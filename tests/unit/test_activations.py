@@ -96,7 +96,7 @@ def test_in_place_kernels_are_the_value_and_its_derivative(name: str) -> None:
     overwritten, cotangent = z.clone(), v.clone()
     assert act.in_place is not None
     assert act.in_place.value(overwritten).data_ptr() == overwritten.data_ptr()
-    assert act.in_place.pull_back(cotangent, overwritten[None]).data_ptr() == cotangent.data_ptr()
+    assert act.in_place.times_slope(cotangent, overwritten[None]).data_ptr() == cotangent.data_ptr()
     torch.testing.assert_close(overwritten, value)
     torch.testing.assert_close(cotangent, slope * v, rtol=1e-12, atol=1e-14)
 

@@ -18,32 +18,32 @@ class InPlace(NamedTuple):
     ----------
     value
         z becomes sigma(z), which is returned.
-    pull_back
+    times_slope
         (v, sigma(z)): v becomes sigma'(z) v, which is returned; v may have more leading axes.
     """
 
     value: Callable[[Tensor], Tensor]
-    pull_back: Callable[[Tensor, Tensor], Tensor]
+    times_slope: Callable[[Tensor, Tensor], Tensor]
 
 
-def _relu_pull_back(v: Tensor, value: Tensor) -> Tensor:
+def _relu_times_slope(v: Tensor, value: Tensor) -> Tensor:
     import torch
 
     return torch.ops.aten.threshold_backward.grad_input(v, value, 0.0, grad_input=v)
 
 
-def _tanh_pull_back(v: Tensor, value: Tensor) -> Tensor:
+def _tanh_times_slope(v: Tensor, value: Tensor) -> Tensor:
     import torch
 
     return torch.ops.aten.tanh_backward.grad_input(v, value, grad_input=v)
 
 
-def _sigmoid_pull_back(v: Tensor, value: Tensor) -> Tensor:
+def _sigmoid_times_slope(v: Tensor, value: Tensor) -> Tensor:
     import torch
 
     return torch.ops.aten.sigmoid_backward.grad_input(v, value, grad_input=v)
 
 
-RELU = InPlace(lambda z: z.clamp_(min=0.0), _relu_pull_back)
-TANH = InPlace(lambda z: z.tanh_(), _tanh_pull_back)
-SIGMOID = InPlace(lambda z: z.sigmoid_(), _sigmoid_pull_back)
+RELU = InPlace(lambda z: z.clamp_(min=0.0), _relu_times_slope)
+TANH = InPlace(lambda z: z.tanh_(), _tanh_times_slope)
+SIGMOID = InPlace(lambda z: z.sigmoid_(), _sigmoid_times_slope)

@@ -24,8 +24,8 @@ def draw(phases: Mapping[str, xr.Dataset]) -> Figure:
     ----------
     phases : mapping
         Activation label to the stored criticality of an activation: the result of
-        :func:`rgflow.theory.phase_diagram.phase_diagram` with the critical point ``critical_C_b``, ``critical_C_W`` (starred;
-        NaN where there is none). Hatched: K diverges.
+        :func:`rgflow.theory.criticality.phase_diagram.phase_diagram` with the critical point ``critical_C_b``,
+        ``critical_C_W`` (starred; NaN where there is none). Hatched: K diverges.
     """
     figure = new_figure(height=2.5, width=FULL_WIDTH * max(1.0, len(phases) / 3))
     panels = figure.subplots(1, len(phases), squeeze=False)[0]

@@ -63,7 +63,7 @@ def backward(passed: Forward, outputs: int, generator: torch.Generator) -> Tenso
         weight_law, sums = _weight_law(above, cotangents, tiles[0].sigma.dtype, generator), []
         for tile, weights in zip(tiles, _split(weight_law, tiles), strict=True):
             v = _pull_back(tile.sigma, weights, generator).view(len(tile.sigma), outputs, -1, tile.sigma.shape[-1])
-            delta = tile.pull_back(v.expand(-1, -1, N, -1).contiguous())
+            delta = tile.times_slope(v.expand(-1, -1, N, -1).contiguous())
             if passed.xi_2:
                 delta[..., : delta_above.shape[-1]] += passed.xi_2 * delta_above
                 delta_above = delta

@@ -109,7 +109,7 @@ def sample_dntk(
         A kinked activation, whose derivatives automatic differentiation does not know, a residual network, fewer than two
         outputs, unusable inputs or number of members, or numbers that are not finite.
     """
-    check_dntk(network)
+    _check(network)
     input_gram(network, inputs)
     groups = range(group_count(members))
     draw = partial(_group_means, network, np.array(inputs, dtype=np.float64), seed)
@@ -118,14 +118,9 @@ def sample_dntk(
     return estimates.expand_dims(layer=[network.depth])
 
 
-def check_dntk(network: Network) -> None:
-    """A clear error for a network whose dNTK cannot be sampled."""
-    if network.activation.kinks:
-        raise RgflowError(
-            f"activation = {network.activation.label}; the dNTK needs one without kinks, such as gelu or tanh"
-        )
-    if network.residual:
-        raise RgflowError("the dNTK is sampled of plain networks, not of residual ones")
+def _check(network: Network) -> None:
+    network.require_smooth("the dNTK")
+    network.require_plain("the dNTK")
     if network.widths[-1] < _OUTPUTS:
         raise RgflowError(f"the dNTK tensors need {_OUTPUTS} outputs; the network has {network.widths[-1]}")
 

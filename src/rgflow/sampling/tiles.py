@@ -38,17 +38,17 @@ class Tile:
     slope: Tensor | None
     in_place: InPlace | None
 
-    def pull_back(self, v: Tensor) -> Tensor:
+    def times_slope(self, v: Tensor) -> Tensor:
         """sigma'(z) v, in place of v (tile, outputs, N, n_l)."""
         if self.in_place is not None:
-            pulled: Tensor = self.in_place.pull_back(v, self.sigma[:, None])
+            pulled: Tensor = self.in_place.times_slope(v, self.sigma[:, None])
             return pulled
         assert self.slope is not None
         return v.mul_(self.slope[:, None])
 
     def slopes(self) -> Tensor:
         """sigma'(z)."""
-        return self.pull_back(torch.ones_like(self.sigma)[:, None])[:, 0] if self.slope is None else self.slope
+        return self.times_slope(torch.ones_like(self.sigma)[:, None])[:, 0] if self.slope is None else self.slope
 
 
 def tile_members(target: Target) -> int:

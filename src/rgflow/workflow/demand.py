@@ -26,7 +26,7 @@ _BYTES = 8
 _COPIES = 4  # of a result: itself, its encoded form, and intermediates
 _MB = 1e6
 _OUTPUTS = 2  # neurons that are reported
-_TILE = 768  # rows of a matrix of all inputs that are in memory at once
+_TILE = 768  # rows of a matrix of all inputs that are in memory at once, as in theory.infinite_width.kernels
 _FEATURES = 1000  # of an input, before it is read
 _TENSORS = 7  # with four sample legs, at most
 

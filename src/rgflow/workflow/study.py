@@ -23,7 +23,7 @@ from rgflow.workflow.stage import find_stage
 CELL = "activation~{activation}/init~{init}/depth~{depth}"
 WIDE_CELL = CELL + "/width~{width}"
 Labels = Mapping[str, str]
-_DNTK_PROBES = 2
+_DNTK_PROBES = 2  # inputs that theory of the dNTK takes: they always span two dimensions at most
 _DEEP = 12  # layers from which on an exponent of depth can be measured
 
 

@@ -20,7 +20,6 @@ from typing import NamedTuple
 import numpy as np
 import xarray as xr
 
-from rgflow.errors import RgflowError
 from rgflow.gaussian.dense import DenseAverages
 from rgflow.inputs import Inputs
 from rgflow.network import Network
@@ -83,12 +82,8 @@ def dntk_theory(network: Network, inputs: Inputs) -> xr.Dataset:
         A kinked activation, a residual network, inputs that span more than two dimensions, or as
         :func:`rgflow.theory.initialization.tensors.initialization_theory`.
     """
-    if network.activation.kinks:
-        raise RgflowError(
-            f"activation = {network.activation.label}; the dNTK needs one without kinks, such as gelu or tanh"
-        )
-    if network.residual:
-        raise RgflowError("the dNTK is known for plain networks, not for residual ones")
+    network.require_smooth("the dNTK")
+    network.require_plain("the dNTK")
     known = initialization_theory(network, inputs, ("K", "Theta", "F", "B"))
     N = known.sizes["sample_1"]
     layers: list[Tensors] = [dict.fromkeys(RECURSIONS, np.zeros((N,) * 4))]

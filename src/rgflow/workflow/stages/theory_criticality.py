@@ -22,7 +22,7 @@ _DEPTH = 2000  # of the recursions that the exponents are fitted to
 
 
 def run(_datasets: Datasets, spec: Spec, _resources: Resources) -> xr.Dataset:
-    """See :func:`rgflow.theory.phase_diagram.phase_diagram` and :func:`rgflow.theory.depth.exponents.exponent_table`."""
+    """See :func:`rgflow.theory.criticality.phase_diagram.phase_diagram`, :func:`rgflow.theory.depth.exponents.exponent_table`."""
     import xarray as xr
 
     sigma = activation(spec["activation"]["name"], **spec["activation"]["parameters"])
