@@ -122,6 +122,7 @@ def run_job(folder: Path, output: str, fault: str) -> None:
     from rgflow.workflow.stage import Resources, find_stage
 
     stage.code_digest = str  # not at stake here, and dearer than these small jobs
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell ignores it for what it starts in the background
     job = JOBS[output]
     FAULTS[fault]()
     runner._compute = _noted(runner._compute, folder / "computed.log", output)
