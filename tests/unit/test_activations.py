@@ -89,16 +89,14 @@ def test_far_arguments_stay_finite(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in names() if activation(name).in_place])
-def test_in_place_kernels_are_the_value_and_its_derivative(name: str) -> None:
+def test_in_place_activations_are_the_value_and_its_derivative(name: str) -> None:
     act, z = activation(name), torch.as_tensor(POINTS)
     value, slope = act.value_and_derivative(z)
-    v = torch.linspace(-2.0, 3.0, 2 * len(z), dtype=z.dtype).view(2, -1)
-    overwritten, cotangent = z.clone(), v.clone()
+    overwritten = z.clone()
     assert act.in_place is not None
     assert act.in_place.value(overwritten).data_ptr() == overwritten.data_ptr()
-    assert act.in_place.times_slope(cotangent, overwritten[None]).data_ptr() == cotangent.data_ptr()
     torch.testing.assert_close(overwritten, value)
-    torch.testing.assert_close(cotangent, slope * v, rtol=1e-12, atol=1e-14)
+    torch.testing.assert_close(act.in_place.slope(overwritten), slope, rtol=1e-12, atol=1e-14)
 
 
 def test_tails_keep_relative_accuracy() -> None:

@@ -90,7 +90,7 @@ def solved(network: Network, passed: Forward, x: Tensor, member: int, layer: int
         factor = passed.laws[index - 1].factor.expand(MEMBERS, -1, -1)[member]
         if index > len(passed.hidden):
             return factor @ passed.heads[index - 1][member]
-        return factor @ torch.cat([tile.noise for tile in passed.hidden[index - 1]])[member]
+        return factor @ passed.hidden[index - 1].noise[member]
 
     def preactivation(index: int) -> Tensor:
         here = branch(index)
@@ -104,17 +104,9 @@ def solved(network: Network, passed: Forward, x: Tensor, member: int, layer: int
     return scaled[:, :-1], scaled[:, -1]
 
 
-def unequal_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tiles of three members and one."""
-    monkeypatch.setattr("rgflow.sampling.forward.tile_members", lambda _: MEMBERS - 1)
-
-
 @both_kinds
 @pytest.mark.parametrize("layer", [2, 3, 4])
-def test_marginal_backward_pass_is_that_of_the_weights(
-    network: Network, layer: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    unequal_tiles(monkeypatch)
+def test_marginal_backward_pass_is_that_of_the_weights(network: Network, layer: int) -> None:
     target = make_target(6, network)
     passed = forward(target, MEMBERS, generator(0)).upto(layer)
     ntk = backward(passed, 2, generator(1))
@@ -143,9 +135,8 @@ def test_weight_backward_pass_is_that_of_its_weights(network: Network, N: int) -
             torch.testing.assert_close(samples.ntk[member, position], expected)
 
 
-def test_mean_given_a_forward_pass_that_determines_the_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_mean_given_a_forward_pass_that_determines_the_weights() -> None:
     """The quadratic form must then be the NTK itself: delta_jk alpha_ab + u_j beta_ab u_k = H_jk;ab."""
-    unequal_tiles(monkeypatch)
     target = make_target(6)
     passed = forward(target, MEMBERS, generator(0))
     left, right = torch.triu_indices(6, 6)

@@ -31,6 +31,8 @@ print(peak_memory() - before, footprint.chunk_bytes(chunk_members(footprint.larg
     [
         ("marginal", 128, 3, ("K", "V", "Theta", "A", "B")),
         ("marginal", 16, 6, ("K", "V", "Theta", "D", "F")),
+        ("marginal", 64, 12, ("K", "Theta", "A")),
+        ("marginal", 128, 40, ("K", "Theta")),
         ("weights", 400, 2, ("K", "Theta")),
     ],
 )

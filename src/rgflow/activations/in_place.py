@@ -1,4 +1,4 @@
-"""Torch kernels that overwrite their argument, for activations whose derivative is a function of their value.
+"""Activations that may overwrite their argument, because their derivative is a function of their value.
 
 A sampler that keeps sigma(z) for its backward pass then need keep neither z nor sigma'(z), and passes over memory less.
 """
@@ -18,32 +18,21 @@ class InPlace(NamedTuple):
     ----------
     value
         z becomes sigma(z), which is returned.
-    times_slope
-        (v, sigma(z)): v becomes sigma'(z) v, which is returned; v may have more leading axes.
+    slope_of_value
+        c_0 .. c_3 in sigma' = c_0 [sigma > 0] + c_1 + c_2 sigma + c_3 sigma^2; c_0 alone or the others.
     """
 
     value: Callable[[Tensor], Tensor]
-    times_slope: Callable[[Tensor, Tensor], Tensor]
+    slope_of_value: tuple[float, float, float, float]
+
+    def slope(self, sigma: Tensor) -> Tensor:
+        """sigma'(z) given sigma(z)."""
+        step, constant, linear, quadratic = self.slope_of_value
+        if step:
+            return (sigma > 0.0).to(sigma.dtype).mul_(step)
+        return (sigma * quadratic).add_(linear).mul_(sigma).add_(constant)
 
 
-def _relu_times_slope(v: Tensor, value: Tensor) -> Tensor:
-    import torch
-
-    return torch.ops.aten.threshold_backward.grad_input(v, value, 0.0, grad_input=v)
-
-
-def _tanh_times_slope(v: Tensor, value: Tensor) -> Tensor:
-    import torch
-
-    return torch.ops.aten.tanh_backward.grad_input(v, value, grad_input=v)
-
-
-def _sigmoid_times_slope(v: Tensor, value: Tensor) -> Tensor:
-    import torch
-
-    return torch.ops.aten.sigmoid_backward.grad_input(v, value, grad_input=v)
-
-
-RELU = InPlace(lambda z: z.clamp_(min=0.0), _relu_times_slope)
-TANH = InPlace(lambda z: z.tanh_(), _tanh_times_slope)
-SIGMOID = InPlace(lambda z: z.sigmoid_(), _sigmoid_times_slope)
+RELU = InPlace(lambda z: z.clamp_(min=0.0), (1.0, 0.0, 0.0, 0.0))
+TANH = InPlace(lambda z: z.tanh_(), (0.0, 1.0, 0.0, -1.0))
+SIGMOID = InPlace(lambda z: z.sigmoid_(), (0.0, 0.0, 1.0, -1.0))

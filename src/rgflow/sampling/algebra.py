@@ -1,20 +1,34 @@
 """Batched small linear algebra of the samplers: mixing rows, inner products, factors of singular covariances.
 
-Rows are arrays (members, rows, neurons) in the dtype of the ensemble; N x N algebra is float64.
+Rows are arrays (members, rows, neurons) in the dtype of the ensemble; N x N algebra is float64. Few rows on the CPU are
+left to :mod:`rgflow.sampling.compiled`, all else to torch.
 """
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
-# below this many products per member torch.bmm is a scalar loop, slower than whole-array operations
-_LOOPED = 400
+from rgflow.sampling import compiled
+
+_FEW = 16  # rows up to which compiled loops are faster than matrix products
 
 
 def normal_rows(shape: tuple[int, ...], dtype: torch.dtype, generator: torch.Generator) -> Tensor:
     """Independent standard normals of the given shape, on the generator's device."""
     return torch.empty(shape, dtype=dtype, device=generator.device).normal_(generator=generator)
+
+
+def few_rows(rows: Tensor) -> bool:
+    """Whether arrays of such rows (members, rows, any) are left to compiled loops."""
+    return rows.device.type == "cpu" and rows.shape[1] <= _FEW
+
+
+def array(tensor: Tensor) -> Any:
+    """The numbers of a tensor, one behind the other, as compiled loops take them."""
+    return tensor.contiguous().numpy()
 
 
 def mix(coefficients: Tensor, rows: Tensor, add_to: Tensor | None = None) -> Tensor:
@@ -23,34 +37,28 @@ def mix(coefficients: Tensor, rows: Tensor, add_to: Tensor | None = None) -> Ten
     Parameters
     ----------
     coefficients
-        (members, A, B) float64.
+        (members, A, B).
     rows
         (members, B, n).
     add_to
         (members, A, n).
     """
+    if few_rows(rows):
+        shape = (*coefficients.shape[:2], rows.shape[2])
+        mixed = torch.empty(shape, dtype=rows.dtype) if add_to is None else add_to
+        compiled.mix(array(coefficients), array(rows), add_to is not None, mixed.numpy())
+        return mixed
     c = coefficients.to(rows.dtype)
-    _, A, B = c.shape
-    n = rows.shape[-1]
-    if A * B * n >= _LOOPED:
-        return torch.bmm(c, rows) if add_to is None else add_to.baddbmm_(c, rows)
-    mixed = torch.zeros(len(rows), A, n, dtype=rows.dtype, device=rows.device) if add_to is None else add_to
-    for a in range(A):
-        for b in range(B):
-            mixed[:, a].addcmul_(rows[:, b], c[:, a, b, None])
-    return mixed
+    return torch.bmm(c, rows) if add_to is None else add_to.baddbmm_(c, rows)
 
 
 def inner(left: Tensor, right: Tensor) -> Tensor:
     """Inner products over neurons of (members, A, n) with (members, B, n): (members, A, B), as float64."""
-    return products(left, right).double()
-
-
-def products(left: Tensor, right: Tensor) -> Tensor:
-    """The same inner products in the dtype of the rows, for callers that convert many at once."""
-    if left.shape[1] == right.shape[1] == 1:
-        return (left * right).sum(-1, keepdim=True)
-    return torch.bmm(left, right.mT)
+    if few_rows(left) and few_rows(right):
+        products = torch.empty(len(left), left.shape[1], right.shape[1], dtype=torch.float64)
+        compiled.inner(array(left), array(right), products.numpy())
+        return products
+    return torch.bmm(left, right.mT).double()
 
 
 def tolerance(dtype: torch.dtype) -> float:
@@ -69,9 +77,11 @@ def covariance_factor(matrix: Tensor, tol: float) -> Tensor:
     matrix
         (members, N, N) float64, symmetric.
     """
-    if matrix.shape[-1] == 1:
-        return matrix.clamp(min=0.0).sqrt()
     factor: Tensor
+    if few_rows(matrix):
+        factor = torch.empty(matrix.shape, dtype=matrix.dtype)
+        compiled.covariance_factor(array(matrix), tol, factor.numpy())
+        return factor
     factor, info = torch.linalg.cholesky_ex(matrix)
     certain = factor.diagonal(dim1=1, dim2=2).square() <= tol * matrix.diagonal(dim1=1, dim2=2)
     if bool(certain.any()) or bool(info.any()):
@@ -95,14 +105,13 @@ def generalized_inverse(factor: Tensor) -> Tensor:
 
     The variables with a nonzero pivot span all others. L L^- L = L, and L^- L is the projector on them.
     """
-    if factor.shape[-1] == 1:
-        return torch.where(factor == 0.0, torch.inf, factor).reciprocal()
-    spans = factor.diagonal(dim1=1, dim2=2) != 0
-    identity = torch.eye(factor.shape[-1], dtype=factor.dtype, device=factor.device).expand_as(factor)
     inverse: Tensor
-    if bool(spans.all()):
-        inverse = torch.linalg.solve_triangular(factor, identity, upper=False)
+    if few_rows(factor):
+        inverse = torch.empty(factor.shape, dtype=factor.dtype)
+        compiled.generalized_inverse(array(factor), inverse.numpy())
         return inverse
+    spans = factor.diagonal(dim1=1, dim2=2) != 0
     root = factor * spans[:, :, None] + torch.diag_embed((~spans).double())
+    identity = torch.eye(factor.shape[-1], dtype=factor.dtype, device=factor.device).expand_as(factor)
     inverse = torch.linalg.solve_triangular(root, identity, upper=False)
     return inverse * (spans[:, None, :] & spans[:, :, None])

@@ -8,40 +8,29 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from rgflow.sampling.algebra import covariance_factor, mix, normal_rows, products, tolerance
+from rgflow.sampling import compiled
+from rgflow.sampling.algebra import array, covariance_factor, few_rows, inner, mix, normal_rows, tolerance
 from rgflow.sampling.forward import Forward, Law
+from rgflow.sampling.hidden import Hidden
 from rgflow.sampling.samples import start_ntk
-from rgflow.sampling.tiles import Tile
 
 
 class Cotangents(NamedTuple):
-    """Inner products of the cotangents Delta of a layer, all that the layer below needs to know of them: u . Delta
-    (members, N, M) and Delta . Delta (members, M, M)."""
-
-    overlap: Tensor
-    gram: Tensor
-
-
-class WeightLaw(NamedTuple):
-    """The law of v = W^T Delta given the forward pass: c epsilon + C_W/n (A - c (epsilon . sigma) L^-T) L^- sigma, with white
-    noise epsilon. (L^-T L^- in one would lose the digits that cancel where inputs are nearly dependent.)
+    """The cotangents Delta of a layer, in M rows: what the layer below needs to know of them.
 
     Attributes
     ----------
-    scale
-        c (members, M, M), c c^T = C_W/n Delta . Delta, in the dtype of the noise.
-    seen
-        A (members, M, N): Delta . u, less what a draw of the biases gives to it.
-    whitening
-        L^- (members, N, N).
-    weighted
-        C_W/n L^-.
+    overlap
+        u . Delta (members, N, M).
+    gram
+        Delta . Delta (members, M, M).
+    delta
+        Delta itself (members, outputs, rows, n), of a residual network only.
     """
 
-    scale: Tensor
-    seen: Tensor
-    whitening: Tensor
-    weighted: Tensor
+    overlap: Tensor
+    gram: Tensor
+    delta: Tensor
 
 
 def backward(passed: Forward, outputs: int, generator: torch.Generator) -> Tensor:
@@ -53,45 +42,68 @@ def backward(passed: Forward, outputs: int, generator: torch.Generator) -> Tenso
     -------
     (members, output, output, N, N).
     """
-    head = passed.heads[-1][..., :outputs].double()
-    members, N, _ = head.shape
+    members, N, _ = passed.heads[-1].shape
     # the cotangents of the last layer are the unit vectors of the neurons, whatever the input
-    unit = torch.eye(outputs, dtype=torch.float64, device=head.device)
-    cotangents, delta_above = Cotangents(head, unit.expand(members, -1, -1)), unit[:, None]
+    unit = torch.eye(outputs, dtype=torch.float64, device=passed.heads[-1].device)
+    cotangents = Cotangents(passed.heads[-1][..., :outputs].double(), unit.expand(members, -1, -1), unit[:, None])
     ntk = start_ntk(passed.laws[-1].rate, outputs)
-    for tiles, law, above in zip(passed.hidden[::-1], passed.laws[-2::-1], passed.laws[:0:-1], strict=True):
-        weight_law, sums = _weight_law(above, cotangents, tiles[0].sigma.dtype, generator), []
-        for tile, weights in zip(tiles, _split(weight_law, tiles), strict=True):
-            v = _pull_back(tile.sigma, weights, generator).view(len(tile.sigma), outputs, -1, tile.sigma.shape[-1])
-            delta = tile.times_slope(v.expand(-1, -1, N, -1).contiguous())
-            if passed.xi_2:
-                delta[..., : delta_above.shape[-1]] += passed.xi_2 * delta_above
-                delta_above = delta
-            rows = delta.flatten(1, 2)
-            sums.append((products(tile.noise, rows), products(rows, rows)))
-        cotangents = Cotangents(*(torch.cat(parts).double() for parts in zip(*sums, strict=True)))
+    for hidden, law, above in zip(passed.hidden[::-1], passed.laws[-2::-1], passed.laws[:0:-1], strict=True):
+        cotangents = cotangents_below(hidden, above, cotangents, outputs, passed.xi_2, generator)
         ntk = ntk + law.rate[:, None, :, None, :] * cotangents.gram.view(members, outputs, N, outputs, N)
     return ntk.transpose(2, 3).expand(members, -1, -1, -1, -1)
 
 
-def _weight_law(law: Law, cotangents: Cotangents, dtype: torch.dtype, generator: torch.Generator) -> WeightLaw:
-    overlap, gram = cotangents
-    factor = covariance_factor(gram, tolerance(dtype))
-    if law.C_b > 0.0:
-        bias_noise = normal_rows((len(gram), gram.shape[-1], 1), dtype, generator).double()
-        overlap = overlap - math.sqrt(law.C_b) * law.whitening @ (factor @ bias_noise).mT.expand_as(overlap)
-    return WeightLaw((math.sqrt(law.C_W) * factor).to(dtype), overlap.mT, law.whitening, law.C_W * law.whitening)
+def cotangents_below(
+    hidden: Hidden, above: Law, cotangents: Cotangents, outputs: int, xi_2: float, generator: torch.Generator
+) -> Cotangents:
+    """Those of a hidden layer, Delta = sigma' W^T Delta, given the law and the cotangents of the layer above.
+
+    Of W it knows the forward pass. With white noise epsilon and e, and c c^T = Delta . Delta of the layer above,
+
+        W^T Delta = sqrt(C_W/n) c epsilon + C_W/n A L^- sigma,
+        A = Delta . u - L^- (sqrt(C_W/n) c epsilon . sigma + sqrt(C_b) c e).
+
+    (L^-T L^- in one would lose the digits that cancel where inputs are nearly dependent.)
+    """
+    members, N, n = hidden.sigma.shape
+    M, dtype = cotangents.gram.shape[1], hidden.sigma.dtype
+    bias_noise = torch.zeros(members, M, dtype=dtype, device=hidden.sigma.device)
+    if above.C_b > 0.0:
+        bias_noise.normal_(generator=generator)
+    noise = normal_rows((members, M, n), dtype, generator)
+    if few_rows(hidden.sigma) and not xi_2:
+        return _compiled_cotangents_below(hidden, above, cotangents, outputs, (noise, bias_noise))
+    v = _pull_back(hidden.sigma, above, cotangents, (noise, bias_noise)).view(members, outputs, -1, n)
+    delta = v.expand(-1, -1, N, -1).contiguous().mul_(hidden.slopes()[:, None])
+    if xi_2:
+        delta[..., : cotangents.delta.shape[-1]] += xi_2 * cotangents.delta
+    rows = delta.flatten(1, 2)
+    return Cotangents(inner(hidden.noise, rows), inner(rows, rows), delta)
 
 
-def _split(weights: WeightLaw, tiles: list[Tile]) -> list[WeightLaw]:
-    """The laws of the members of each tile."""
-    sizes = [len(tile.sigma) for tile in tiles]
-    return [WeightLaw(*parts) for parts in zip(*(torch.split(array, sizes) for array in weights), strict=True)]
+def _compiled_cotangents_below(
+    hidden: Hidden, above: Law, cotangents: Cotangents, outputs: int, draws: tuple[Tensor, Tensor]
+) -> Cotangents:
+    members, N, _ = hidden.sigma.shape
+    rows = outputs * N
+    overlap, gram = (torch.empty(members, count, rows, dtype=torch.float64) for count in (N, rows))
+    compiled.cotangents_below(
+        hidden.arrays(),
+        (array(draws[0]), array(draws[1])),
+        (array(cotangents.overlap), array(cotangents.gram)),
+        array(above.whitening),
+        (above.C_b, above.C_W),
+        tolerance(hidden.sigma.dtype),
+        (overlap.numpy(), gram.numpy()),
+    )
+    return Cotangents(overlap, gram, cotangents.delta)
 
 
-def _pull_back(sigma: Tensor, weights: WeightLaw, generator: torch.Generator) -> Tensor:
-    """Draw v = W^T Delta, (tile, M, n)."""
-    noise = normal_rows((len(sigma), weights.scale.shape[-1], sigma.shape[-1]), sigma.dtype, generator)
-    prior = torch.bmm(weights.scale, products(noise, sigma)).double()
-    residual = torch.baddbmm(weights.seen, prior, weights.whitening.mT, alpha=-1)
-    return mix(torch.bmm(residual, weights.weighted), sigma, add_to=mix(weights.scale, noise))
+def _pull_back(sigma: Tensor, above: Law, cotangents: Cotangents, draws: tuple[Tensor, Tensor]) -> Tensor:
+    """W^T Delta, (members, M, n)."""
+    noise, bias_noise = draws
+    factor = covariance_factor(cotangents.gram, tolerance(sigma.dtype))
+    scale = math.sqrt(above.C_W) * factor
+    bias = math.sqrt(above.C_b) * factor @ bias_noise[..., None].double()
+    seen = cotangents.overlap.mT - (scale @ inner(noise, sigma) + bias) @ above.whitening.mT
+    return mix(above.C_W * seen @ above.whitening, sigma, add_to=mix(scale, noise))

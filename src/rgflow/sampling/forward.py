@@ -9,10 +9,19 @@ from itertools import accumulate
 import torch
 from torch import Tensor
 
-from rgflow.sampling.algebra import covariance_factor, generalized_inverse, mix, normal_rows, tolerance
+from rgflow.sampling import compiled
+from rgflow.sampling.algebra import (
+    array,
+    covariance_factor,
+    few_rows,
+    generalized_inverse,
+    inner,
+    normal_rows,
+    tolerance,
+)
+from rgflow.sampling.hidden import Hidden, draw_hidden
 from rgflow.sampling.samples import Target
 from rgflow.sampling.skip import SkipMoments, first_moments, next_moments
-from rgflow.sampling.tiles import Tile, activated, draw_tile, tile_members
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,11 +55,11 @@ class Law:
 @dataclass(frozen=True, eq=False)
 class Forward:
     """A forward pass: the laws of layers 1, 2, ..., the leading neurons' noise (members, N, neurons) and, if the NTK is
-    wanted, the tiles of the hidden layers below the last one; of a residual network xi_2 and the moments of the layers."""
+    wanted, the hidden layers; of a residual network xi_2 and the moments of the layers."""
 
     laws: list[Law]
     heads: list[Tensor]
-    hidden: list[list[Tile]]
+    hidden: list[Hidden]
     xi_2: float
     skips: list[SkipMoments]
 
@@ -69,34 +78,39 @@ class Forward:
 def forward(target: Target, members: int, generator: torch.Generator) -> Forward:
     """Draw the layers 1, 2, ... up to the last reported one."""
     network, z = target.network, None
-    passed = Forward([layer_law(target, 1, target.first_moment)], [], [], network.xi_2, [first_moments(target)])
+    passed = Forward([first_law(target)], [], [], network.xi_2, [first_moments(target)])
     for index in target.hidden:
-        factor = passed.laws[-1].factor.to(target.dtype).expand(members, -1, -1)
+        hidden, z = draw_hidden(target, index, passed.laws[-1].factor.expand(members, -1, -1), z, generator)
+        passed.heads.append(hidden.noise[..., : target.neurons].contiguous())
+        passed.laws.append(law_above(target, index + 1, hidden.sigma))
+        passed.hidden.extend([hidden] if target.ntk else [])
         if network.residual:
-            tile, z = _residual_layer(target, index, factor, z, generator)
-            tiles = [tile]
             passed.skips.append(next_moments(target, z))
         else:
-            tiles = [draw_tile(target, index, part, generator) for part in torch.split(factor, tile_members(target))]
-        passed.heads.append(torch.cat([tile.noise[..., : target.neurons] for tile in tiles]))
-        gram = torch.cat([tile.gram for tile in tiles]).double()
-        passed.laws.append(layer_law(target, index + 1, gram / target.width(index)))
-        passed.hidden.extend([tiles] if target.ntk else [])
+            z = None
     passed.heads.append(normal_rows((members, len(target.x), target.neurons), target.dtype, generator))
     return passed
 
 
-def _residual_layer(
-    target: Target, index: int, factor: Tensor, below: Tensor | None, generator: torch.Generator
-) -> tuple[Tile, Tensor]:
-    """A hidden layer above preactivations ``below``, in one tile, because averages over the members follow; and its own."""
-    noise = normal_rows((*factor.shape[:2], target.width(index)), target.dtype, generator)
-    z = mix(factor, noise, add_to=None if below is None else target.network.xi_2 * below)
-    return activated(target, noise, z), z
+def first_law(target: Target) -> Law:
+    """The law of the first layer, of one member for all."""
+    return _law_of_moment(target, 1, target.first_moment)
 
 
-def layer_law(target: Target, index: int, moment: Tensor) -> Law:
-    """The law of a layer, given the moment sigma . sigma / n of the one below (x . x / n_0 for the first)."""
+def law_above(target: Target, index: int, sigma: Tensor) -> Law:
+    """The law of layer ``index`` given the activations (members, N, n) of the layer below."""
+    n = sigma.shape[-1]
+    if not few_rows(sigma):
+        return _law_of_moment(target, index, inner(sigma, sigma) / n)
+    C_b, C_W, lambda_b, lambda_W = target.network.hyperparameters(index)
+    rate, metric, factor = (torch.empty(*sigma.shape[:2], sigma.shape[1], dtype=torch.float64) for _ in range(3))
+    out = (rate.numpy(), metric.numpy(), factor.numpy())
+    compiled.law(array(sigma), C_b, C_W / n, lambda_b, lambda_W / n, tolerance(target.dtype), out)
+    return Law(C_b, C_W / n, rate, metric, factor)
+
+
+def _law_of_moment(target: Target, index: int, moment: Tensor) -> Law:
+    """The same, given sigma . sigma / n (members, N, N), or x . x / n_0."""
     C_b, C_W, lambda_b, lambda_W = target.network.hyperparameters(index)
     metric = C_b + C_W * moment
     factor = covariance_factor(metric, tolerance(target.dtype))

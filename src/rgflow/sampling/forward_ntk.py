@@ -23,9 +23,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from rgflow.sampling.algebra import inner, mix
+from rgflow.sampling import compiled
+from rgflow.sampling.algebra import array, few_rows, inner, mix
 from rgflow.sampling.forward import Forward, Law
-from rgflow.sampling.tiles import Tile
+from rgflow.sampling.hidden import Hidden
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,8 +53,8 @@ def ntk_forms(passed: Forward) -> Iterator[NTKForm]:
     rate = _members_last(passed.laws[0].rate)[pairs[0], pairs[1]].expand(-1, members)
     form = NTKForm(rate, rate, rate.new_zeros(len(rate), N, N, members))
     yield form
-    for tiles, law in zip(passed.hidden, passed.laws[1:], strict=True):
-        form = _next_form(tiles, law, form, pairs)
+    for hidden, law in zip(passed.hidden, passed.laws[1:], strict=True):
+        form = _next_form(hidden, law, form, pairs)
         yield form
 
 
@@ -72,24 +73,35 @@ def cross_mean(form: NTKForm, law: Law) -> Tensor:
     return moments.permute(2, 0, 3, 1)
 
 
-def _next_form(tiles: list[Tile], law: Law, form: NTKForm, pairs: Tensor) -> NTKForm:
-    P, index = len(form.mean), _pair_index(form)
-    whitening = torch.split(law.whitening, [len(tile.sigma) for tile in tiles])
-    sums = (_neuron_sums(*part, pairs) for part in zip(tiles, whitening, strict=True))
-    slopes, products, X = (_members_last(torch.cat(parts)) for parts in zip(*sums, strict=True))
+def _next_form(hidden: Hidden, law: Law, form: NTKForm, pairs: Tensor) -> NTKForm:
+    rate = _members_last(law.rate)[pairs[0], pairs[1]]
+    if few_rows(hidden.sigma):
+        return _compiled_form(hidden, law, form, rate)
+    P, index = len(rate), _pair_index(form)
+    slopes, products, X = map(_members_last, _neuron_sums(hidden, mix(law.whitening, hidden.sigma), pairs))
     uu, ww = products[:, :P][:, index], products[:, P:][:, index]
-    excess = form.alpha * slopes + (form.beta * uu).sum((1, 2))
-    mean = _members_last(law.rate)[pairs[0], pairs[1]] + law.C_W * excess
+    mean = rate + law.C_W * (form.alpha * slopes + (form.beta * uu).sum((1, 2)))
     beta = law.C_W**2 * (form.alpha[:, None, None] * ww + _sandwich(X[pairs[0]], form.beta, X[pairs[1]]))
     return NTKForm(mean, mean - beta.diagonal(dim1=1, dim2=2).sum(-1), beta)
 
 
-def _neuron_sums(tile: Tile, whitening: Tensor, pairs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Sums over neurons: sigma'_a sigma'_b (tile, P); these times u u^T and w w^T (tile, P, 2 P); X (tile, N, N, N)."""
-    slope, whitened = tile.slopes(), mix(whitening, tile.sigma)
+def _compiled_form(hidden: Hidden, law: Law, form: NTKForm, rate: Tensor) -> NTKForm:
+    members, N, _ = hidden.noise.shape
+    P, dtype = len(rate), hidden.noise.dtype
+    slopes, pairs, X = (torch.empty(*shape, members, dtype=dtype).numpy() for shape in ((P,), (P, 2 * P), (N, N, N)))
+    compiled.neuron_sums(hidden.arrays(), array(law.whitening), slopes, pairs, X)
+    above = NTKForm(*(torch.empty_like(part) for part in (form.mean, form.alpha, form.beta)))
+    out = (above.mean.numpy(), above.alpha.numpy(), above.beta.numpy())
+    compiled.next_form((slopes, pairs, X), array(rate), law.C_W, (array(form.alpha), array(form.beta)), out)
+    return above
+
+
+def _neuron_sums(hidden: Hidden, whitened: Tensor, pairs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Sums over neurons: sigma'_a sigma'_b (members, P); these times u u^T and w w^T (members, P, 2 P); X (members, N, N, N)."""
+    slope = hidden.slopes()
     slopes = _products(pairs, slope)
-    products = inner(slopes, _products(pairs, tile.noise, whitened))
-    return slopes.sum(-1).double(), products, _slope_moments(slope, tile.noise, whitened)
+    products = inner(slopes, _products(pairs, hidden.noise, whitened))
+    return slopes.sum(-1).double(), products, _slope_moments(slope, hidden.noise, whitened)
 
 
 def _members_last(batch: Tensor) -> Tensor:
@@ -116,7 +128,7 @@ def _products(pairs: Tensor, *arrays: Tensor) -> Tensor:
 
 
 def _slope_moments(slope: Tensor, noise: Tensor, whitened: Tensor) -> Tensor:
-    """X_a;ce = sum_j sigma'_ja u_jc w_je: (tile, N, N, N)."""
+    """X_a;ce = sum_j sigma'_ja u_jc w_je: (members, N, N, N)."""
     members, N, n = noise.shape
     weighted = (slope[:, :, None] * noise[:, None]).view(members, N * N, n)
     return inner(weighted, whitened).view(members, N, N, N)

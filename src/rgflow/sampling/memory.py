@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import pairwise
 
+FEW_INPUTS = 6  # beyond, the N^4 sums of the mean NTK given the forward pass cost more than sampled backward passes
 _DOUBLE = 8
 
 
@@ -47,9 +48,9 @@ class Footprint:
 
     def chunk_bytes(self, members: int) -> int:
         """Upper estimate of the memory to draw ``members`` together."""
-        N, widths = self.inputs, self.widths
-        rows = sum(widths) * N * 3 + max(widths) * N * (2 * N + 6) * self.outputs
+        N, widths, sums = self.inputs, self.widths, self.inputs <= FEW_INPUTS
+        rows = sum(widths) * N * 3 + max(widths) * N * (2 * N * sums + 6) * self.outputs
         weights = 2 * sum(below * width for below, width in pairwise(widths)) if self.weights else 0
-        small = self.layers * N**2 * (4 + self.outputs**2) + 8 * N**4
+        small = self.layers * N**2 * (4 + self.outputs**2) + 8 * N**4 * sums
         moments = self.layers * N**4 * self.tensors
         return members * ((rows + weights) * self.itemsize + small * _DOUBLE) + moments * _DOUBLE

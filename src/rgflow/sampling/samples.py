@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from rgflow.network import Network
+from rgflow.sampling.memory import FEW_INPUTS
 
 NTK_TENSORS = frozenset({"Theta", "D", "F", "A", "B"})
 PAIR_TENSORS = frozenset({"F", "A", "B"})  # those of two different neurons
-_MOST_INPUTS = 6  # beyond, the N^4 sums of the mean NTK given the forward pass cost more than sampled backward passes
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +58,7 @@ class Target:
     @property
     def forward_means(self) -> bool:
         """Whether the marginal sampler averages the NTK over all backward passes (of plain networks: a closed form)."""
-        return self.ntk and len(self.x) <= _MOST_INPUTS and not self.network.residual
+        return self.ntk and len(self.x) <= FEW_INPUTS and not self.network.residual
 
     @property
     def backward(self) -> bool:
