@@ -142,7 +142,7 @@ def main() -> None:
             for N in (1, 4, 16):
                 print(compare(n, N, 0.3 if quick else 3.0), flush=True)
     print(against_peer(256, 8, 0.3 if quick else 3.0), flush=True)
-    print(scaling(50_000 if quick else 200_000))
+    print(scaling(150_000 if quick else 600_000))
 
 
 if __name__ == "__main__":

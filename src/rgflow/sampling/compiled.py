@@ -41,9 +41,7 @@ def _compiled(function: Loop) -> Loop:
 def mix(coefficients: Array, rows: Array, add: bool, out: Array) -> None:
     """out_a = sum_b c_ab rows_b, or += if ``add``: arrays (members, A, B), (members, B, n) and (members, A, n)."""
     for k in range(len(rows)):
-        if not add:
-            _clear(out, k)
-        _add_mixed(coefficients, k, rows, k, out, k)
+        _mix(coefficients, k, rows, k, add, out, k)
 
 
 @_compiled
@@ -131,9 +129,8 @@ def cotangents_below(
         for m in range(M):
             _row_products(noise, k, m, sigma, k, N, drawn, 0)
         _coefficients(k, scale, drawn, bias_noise, overlap, whitening, variances, coefficients)
-        _clear(v, 0)
-        _add_mixed(scale, 0, noise, k, v, 0)
-        _add_mixed(coefficients, 0, sigma, k, v, 0)
+        _mix(scale, 0, noise, k, False, v, 0)
+        _mix(coefficients, 0, sigma, k, True, v, 0)
         _slopes(k, sigma, given_slope, of_value, slope)
         for row in range(rows):
             m, a = row * M // rows, row % N
@@ -201,8 +198,7 @@ def neuron_sums(hidden: Hidden, whitening: Array, slope_sums: Array, pair_sums: 
     slope_u, sums = np.empty((1, N, n), u.dtype), np.empty((1, P, 2 * P + 1))
     for k in range(members):
         _slopes(k, sigma, given_slope, of_value, slope)
-        _clear(whitened, 0)
-        _add_mixed(whitening, k, sigma, k, whitened, 0)
+        _mix(whitening, k, sigma, k, False, whitened, 0)
         _pair_products(slope, 0, slope_pairs, 0)
         _pair_products(u, k, pairs, 0)
         _pair_products(whitened, 0, pairs, P)
@@ -298,35 +294,30 @@ def _matmul(left: Array, right: Array, out: Array) -> None:
 
 
 @_compiled
-def _clear(out: Array, k: int) -> None:
-    for a in range(out.shape[1]):
-        for i in range(out.shape[2]):
-            out[k, a, i] = 0.0
-
-
-@_compiled
-def _add_mixed(c: Array, i_c: int, rows: Array, i_rows: int, out: Array, i_out: int) -> None:
-    """out_a += sum_b c_ab rows_b, four rows at a time."""
+def _mix(c: Array, i_c: int, rows: Array, i_rows: int, add: bool, out: Array, i_out: int) -> None:
+    """out_a = sum_b c_ab rows_b, or += if ``add``, four rows at a time."""
     _, A, B = c.shape
     n, number = rows.shape[2], rows.dtype.type
     for a in range(A):
-        b = 0
+        b, keep = 0, add
         while b + 4 <= B:
             c_0, c_1 = number(c[i_c, a, b]), number(c[i_c, a, b + 1])
             c_2, c_3 = number(c[i_c, a, b + 2]), number(c[i_c, a, b + 3])
             for i in range(n):
-                out[i_out, a, i] += (
+                mixed = (
                     c_0 * rows[i_rows, b, i]
                     + c_1 * rows[i_rows, b + 1, i]
                     + c_2 * rows[i_rows, b + 2, i]
                     + c_3 * rows[i_rows, b + 3, i]
                 )
-            b += 4
+                out[i_out, a, i] = out[i_out, a, i] + mixed if keep else mixed
+            b, keep = b + 4, True
         while b < B:
             c_0 = number(c[i_c, a, b])
             for i in range(n):
-                out[i_out, a, i] += c_0 * rows[i_rows, b, i]
-            b += 1
+                mixed = c_0 * rows[i_rows, b, i]
+                out[i_out, a, i] = out[i_out, a, i] + mixed if keep else mixed
+            b, keep = b + 1, True
 
 
 @_compiled
