@@ -155,7 +155,7 @@ def _coefficients(
     """The factor c in ``scale`` becomes sqrt(C_W/n) c, epsilon . sigma in ``drawn`` the bracket of A, and out = C_W/n A L^-."""
     root_b, root_W = np.sqrt(variances[0]), np.sqrt(variances[1])
     _, M, N = out.shape
-    for m in range(M - 1, -1, -1):
+    for m in range(M - 1, -1, -1):  # downwards: row m takes the rows before it as they were drawn
         bias = 0.0
         for other in range(m + 1):
             bias += root_b * scale[0, m, other] * bias_noise[k, other]
