@@ -87,7 +87,7 @@ def copy_project(folder: Path) -> Project:
     folder.mkdir(exist_ok=True)
     for name in ("Snakefile", "rules", "envs", "src", "profiles", "pyproject.toml"):
         source = PROJECT / name
-        ignore = shutil.ignore_patterns("__pycache__", "*.egg-info")
+        ignore = shutil.ignore_patterns("*.egg-info")  # but with __pycache__, or each copy would compile again
         shutil.copytree(source, folder / name, ignore=ignore) if source.is_dir() else shutil.copy2(
             source, folder / name
         )
