@@ -116,7 +116,8 @@ def _other_spec(store: Path, dataset: xr.Dataset) -> str:
     study = find_study(store.parent)
     if study is None:
         return ""
-    expected = read_index(study).get(store.relative_to(study).with_suffix("").as_posix())
+    name = store.absolute().relative_to(study.absolute()).with_suffix("").as_posix()
+    expected = read_index(study).all.get(name)
     facts = json.loads(dataset.attrs.get(PROVENANCE, "{}"))
     if expected is None or expected == identity(facts.get("stage", ""), facts.get("spec")):
         return ""

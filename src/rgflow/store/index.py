@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +27,34 @@ def identity(stage: str, spec: Any) -> str:
     return digest_json({"stage": stage, "spec": spec})
 
 
-def write_index(path: Path, stores: Mapping[str, str]) -> None:
-    """Write the index: path of each store relative to the study, without suffix -> its identity."""
+@dataclass(frozen=True)
+class Index:
+    """The stores of a study: path relative to the study, without suffix -> identity.
+
+    Attributes
+    ----------
+    wanted
+        Stores of a finished study.
+    on_demand
+        Stores that belong to the study and are there only if they were asked for.
+    """
+
+    wanted: Mapping[str, str]
+    on_demand: Mapping[str, str]
+
+    @property
+    def all(self) -> dict[str, str]:
+        """Wanted and on demand together."""
+        return {**self.wanted, **self.on_demand}
+
+
+def write_index(path: Path, index: Index) -> None:
+    """Write the index of a study."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, json.dumps(dict(stores), indent=0, sort_keys=True) + "\n")
+    write_atomically(path, json.dumps(asdict(index), indent=0, sort_keys=True) + "\n")
 
 
-def read_index(study: Path) -> dict[str, str]:
+def read_index(study: Path) -> Index:
     """Read the index of a study; one line if it is damaged.
 
     Raises
@@ -42,8 +64,8 @@ def read_index(study: Path) -> dict[str, str]:
     """
     try:
         content = json.loads((study / INDEX).read_text(encoding="utf-8"))
-        return {str(store): str(made_from) for store, made_from in content.items()}
-    except (ValueError, AttributeError, OSError):
+        return Index(dict(content["wanted"]), dict(content["on_demand"]))
+    except (ValueError, TypeError, KeyError, OSError):
         raise RgflowError(f"{study / INDEX}: not an index of stores; run the study again, it is made anew") from None
 
 
@@ -60,7 +82,9 @@ def indexed_below(root: Path) -> set[Path] | None:
     study = find_study(root)
     if study is None:
         return None
-    stores = {study / f"{store}.zarr" for store in read_index(study)}
+    index = read_index(study)
+    asked_for = (store for store in index.on_demand if (study / f"{store}.json").exists())
+    stores = {study / f"{store}.zarr" for store in [*index.wanted, *asked_for]}
     here = root.absolute()
     return {store for store in stores if here in [store.absolute(), *store.absolute().parents]}
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from rgflow.errors import RgflowError
 from rgflow.store.digest import canonical_json, digest_json, file_digest
-from rgflow.store.index import identity
+from rgflow.store.index import Index, identity
 from rgflow.store.labels import cell_path
 from rgflow.store.publish import PROVENANCE
 from rgflow.study import catalogue
@@ -231,24 +231,29 @@ class Study:
         ]
 
     @cached_property
-    def index(self) -> dict[str, str]:
-        """Path of every wanted store below the study, without suffix -> identity of what it is made from."""
+    def index(self) -> Index:
+        """Every store of the study with the identity of what it is made from."""
+        on_demand = [stage for stages in self.targets.values() for stage in stages if not stage.wanted]
+        needed = [stage for stage in self.stages if stage not in on_demand]
+        return Index(self._identities(needed), self._identities(on_demand))
+
+    def _identities(self, stages: Iterable[Stage]) -> dict[str, str]:
         return {
             self.path(stage.name, labels, "").removeprefix(f"{self.root}/"): identity(
                 stage.name, json.loads(self.spec(stage.name, labels))
             )
-            for stage in self.stages
+            for stage in stages
             for labels in self.cells(stage.name)
         }
 
     @property
     def index_digest(self) -> str:
         """Digest of the index: it is written anew when it changes."""
-        return digest_json(self.index)
+        return digest_json(self.index.all)
 
     def stale(self) -> list[str]:
         """Stores that were made from another spec than the study's: read from the stores, for when Snakemake's notes are lost."""
-        return [path for path, made_from in self.index.items() if self._made_from(path) not in (None, made_from)]
+        return [path for path, made_from in self.index.all.items() if self._made_from(path) not in (None, made_from)]
 
     def _made_from(self, path: str) -> str | None:
         """Identity of what a store says it was made from; None if it is not there."""
