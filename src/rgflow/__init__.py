@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from rgflow.theory.criticality.critical import critical
     from rgflow.theory.infinite_width.kernels import infinite_width_theory
     from rgflow.theory.initialization.dntk import dntk_theory
+    from rgflow.theory.initialization.finite_width import finite_width_tensors
     from rgflow.theory.initialization.tensors import initialization_theory
     from rgflow.theory.learning.bayes import bayes_theory
     from rgflow.theory.learning.training import training_theory
@@ -37,6 +38,7 @@ __all__ = [
     "check_activation",
     "critical",
     "dntk_theory",
+    "finite_width_tensors",
     "infinite_width_theory",
     "initialization_theory",
     "open_results",
@@ -56,6 +58,7 @@ _HOME = {
     "check_activation": "rgflow.theory.criticality.activation_check",
     "critical": "rgflow.theory.criticality.critical",
     "dntk_theory": "rgflow.theory.initialization.dntk",
+    "finite_width_tensors": "rgflow.theory.initialization.finite_width",
     "infinite_width_theory": "rgflow.theory.infinite_width.kernels",
     "initialization_theory": "rgflow.theory.initialization.tensors",
     "open_results": "rgflow.store.open",
