@@ -224,12 +224,45 @@ def _comparison_variables() -> Iterator[Variable]:
         )
 
 
+def _training_next_order_variables() -> Iterator[Variable]:
+    """Expected training, with <name>_limit at the end of it, <name>1 at order 1/n and its _parts and _error."""
+    matrix = ("output_1", "output_2", "sample_1", "sample_2")
+    losses = [(f"{role}_{what}", (), what) for role in ("train", "test") for what in ("bias", "variance", "loss")]
+    leading = [
+        ("prediction_mean", ("sample", "output"), "mean output"),
+        ("prediction_covariance", ("sample_1", "sample_2"), "covariance of outputs"),
+        *losses,
+    ]
+    for name, dims, what in leading:
+        if name not in _STEPWISE:
+            yield Variable(name, ("step", *dims), "f", what, _LOSS_PARTS[what])
+        yield Variable(f"{name}_limit", dims, "f", f"{what} at the end of training", f"{name} at t -> infinity")
+    moments = [
+        ("prediction_mean1", ("sample", "output"), "mean output"),
+        ("prediction_covariance1", matrix, "covariance of outputs"),
+        ("NTK1", matrix, "mean NTK"),
+    ]
+    for name, dims, what in [*moments, *((f"{name}1", dims, what) for name, dims, what in losses)]:
+        equation = "n (E[H(t)] - Theta)" if name == "NTK1" else f"{name.removesuffix('1')} + {name}/n, n = n_(L-1)"
+        parted = [("", ()), ("_parts", ("part",))] if dims else [("", ())]
+        for suffix, part in parted:
+            text = f"next order of the {what}" + (": frozen NTK, dNTK, ddNTK" if part else "")
+            for error, of in (("", ""), ("_error", "standard error: ")):
+                yield Variable(f"{name}{suffix}{error}", ("step", *part, *dims), "f", of + text, equation)
+                end = f"{of}{text}, at the end of training"
+                yield Variable(f"{name}_limit{suffix}{error}", (*part, *dims), "f", end, equation)
+
+
+_STEPWISE = ("prediction_mean", "prediction_covariance", "train_loss", "test_loss")
+_LOSS_PARTS = {"bias": "1/2 sum (E z - y)^2", "variance": "1/2 sum Var z"}
+
 GROUPS: dict[str, tuple[Variable, ...]] = {
     "inputs": tuple(_input_variables()),
     "hyperparameters and criticality": tuple(_criticality_variables()),
     "initialization": tuple(_initialization_variables()),
     "training": tuple(_training_variables()),
     "comparison": tuple(_comparison_variables()),
+    "training at order 1/n": tuple(_training_next_order_variables()),
 }
 
 REGISTRY: dict[str, Variable] = {variable.name: variable for group in GROUPS.values() for variable in group}
