@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from rgflow.theory.initialization.dntk import dntk_theory
     from rgflow.theory.initialization.tensors import initialization_theory
     from rgflow.theory.learning.bayes import bayes_theory
+    from rgflow.theory.learning.generalization import generalization
     from rgflow.theory.learning.training import training_theory
     from rgflow.training.ensemble import train_ensemble
 
@@ -35,6 +36,7 @@ __all__ = [
     "bayes_theory",
     "critical",
     "dntk_theory",
+    "generalization",
     "infinite_width_theory",
     "initialization_theory",
     "open_results",
@@ -53,6 +55,7 @@ _HOME = {
     "bayes_theory": "rgflow.theory.learning.bayes",
     "critical": "rgflow.theory.criticality.critical",
     "dntk_theory": "rgflow.theory.initialization.dntk",
+    "generalization": "rgflow.theory.learning.generalization",
     "infinite_width_theory": "rgflow.theory.infinite_width.kernels",
     "initialization_theory": "rgflow.theory.initialization.tensors",
     "open_results": "rgflow.store.open",

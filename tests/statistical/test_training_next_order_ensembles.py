@@ -94,7 +94,9 @@ def _chunk(network: Network, known: Reference, generator: torch.Generator) -> Ar
     drawn = draw_parameters(network, CHUNK, generator, torch.float64)
     signs = [torch.ones(2 * CHUNK, 1, 1, dtype=torch.float64) for _ in drawn.weights]
     signs[-1][CHUNK:] = -1.0
-    weights, biases = ([s * torch.cat([p, p]) for s, p in zip(signs, of, strict=True)] for of in (drawn.weights, drawn.biases))
+    weights, biases = (
+        [s * torch.cat([p, p]) for s, p in zip(signs, of, strict=True)] for of in (drawn.weights, drawn.biases)
+    )
     parameters, inputs = Parameters(weights, biases), torch.from_numpy(INPUTS.T.copy())
     z_0, H_0 = (f(network, parameters, inputs).numpy() for f in (outputs, empirical_ntk))
     found = []
@@ -139,6 +141,13 @@ def test_trained_ensembles_follow_the_next_order(hidden: tuple[int, ...]) -> Non
     extrapolated = np.tensordot(weights, values, 1)
     error = np.sqrt(np.tensordot(weights**2, np.square(errors), 1))
     z = (extrapolated - expected) / error
-    print(np.round(z, 2), np.round(expected / error, 1), np.round(expected, 3), np.round(extrapolated, 3), np.round(error, 3), sep="\n")
+    print(
+        np.round(z, 2),
+        np.round(expected / error, 1),
+        np.round(expected, 3),
+        np.round(extrapolated, 3),
+        np.round(error, 3),
+        sep="\n",
+    )
     assert abs(z).max() < 3.5
     assert (abs(expected / error) > 5).mean() > 0.5, "the experiment is blind"

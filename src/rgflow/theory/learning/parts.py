@@ -17,7 +17,7 @@ import numpy as np
 
 from rgflow.theory.initialization.contraction import Array
 from rgflow.theory.learning.dynamics import Kernels
-from rgflow.theory.learning.statistics import RowStatistics
+from rgflow.theory.learning.statistics import Moving, RowStatistics
 from rgflow.theory.learning.triples import LAST, MIDDLE, OUTER, Coupling, ErrorMoment
 
 PARTS = ("frozen", "dNTK", "ddNTK")
@@ -50,22 +50,20 @@ def frozen(row: RowStatistics, k: Kernels) -> Part:
     return Part(response, _equal_components(memory, row.moment), _equal_components(row.H1, row.moment))
 
 
-def dynamical(row: RowStatistics, k: Kernels) -> Part:
+def first_dynamical(row: RowStatistics, k: Kernels) -> Part:
     """With D_xpq = (a + b)_xpq dH_xpq + a_xpq dH_pxq: R_xq = -<D_xpq z_p>, R_xp = -<D_xpq z_q>; remembers -R K and
     <D_ypq z_x> E[eps_p eps_q].
     """
-    terms = ((k.a + k.b, row.dH), (k.a, row.dH_exchanged))
-    by_term = (_contracted("xpq,xqp->xq", k, dH.z_p) + _contracted("xpq,xpq->xp", k, dH.z_q) for k, dH in terms)
-    response = -reduce(add, by_term)
-    (hessian, dH), (mixed, dH_exchanged) = terms
-    D = hessian[..., None] * dH.z + mixed[..., None] * dH_exchanged.z
+    hessian, mixed = k.a + k.b, k.a
+    response = -_first_response(hessian, row.dH) - _first_response(mixed, row.dH_exchanged)
+    D = hessian[..., None] * row.dH.z + mixed[..., None] * row.dH_exchanged.z
     memory = row.moment.contract(D, MIDDLE) + _equal_components(-response @ row.K.T, row.moment)
     return Part(response, memory, _equal_components(-row.ntk_dH_z @ k.f, row.moment))
 
 
 def second_dynamical(row: RowStatistics, k: Kernels) -> Part:
     """With C_xpqs: R_xp = C_xpqs E[eps_q eps_s] and its two permutations; remembers -R K, components of R not summed."""
-    C = reduce(add, (kernel * row.cubic[name] for name, kernel in k.c.items()))
+    C = reduce(add, (c * row.cubic[name] for name, c in k.c.items()))
     R = row.moment.contract(C, LAST) + row.moment.contract(C, OUTER) + row.moment.contract(C, MIDDLE)
     ntk = row.moment.contract(k.a_hat * row.ntk_a, LAST)
     if k.b_hat.any():
@@ -75,7 +73,7 @@ def second_dynamical(row: RowStatistics, k: Kernels) -> Part:
 
 def all_parts(row: RowStatistics, k: Kernels) -> tuple[Part, ...]:
     """All parts in the order of ``PARTS``."""
-    return frozen(row, k), dynamical(row, k), second_dynamical(row, k)
+    return frozen(row, k), first_dynamical(row, k), second_dynamical(row, k)
 
 
 def frozen_covariance(row: RowStatistics, k_1: Kernels, k_2: Kernels) -> Coupling:
@@ -88,6 +86,10 @@ def frozen_covariance(row: RowStatistics, k_1: Kernels, k_2: Kernels) -> Couplin
 def remembered_covariance(part_1: Part, k_1: Kernels, part_2: Part, k_2: Kernels) -> Coupling:
     """u_x^t memory_yx(t') + u_y^t' memory_xy(t)."""
     return part_2.memory.transposed * k_1.decay[:, None] + part_1.memory * k_2.decay
+
+
+def _first_response(kernel: Array, dH: Moving) -> Array:
+    return _contracted("xpq,xqp->xq", kernel, dH.z_p) + _contracted("xpq,xpq->xp", kernel, dH.z_q)
 
 
 def _equal_components(same: Array, moment: ErrorMoment) -> Coupling:

@@ -37,6 +37,15 @@ class Triple:
         """The statistic with its middle slots exchanged."""
         return Triple(self.X2.swapaxes(1, 2), self.X1.swapaxes(1, 2), self.X3.swapaxes(1, 2))
 
+    def __getitem__(self, number: int) -> Array:
+        """X1, X2 or X3 by its number."""
+        return (self.X1, self.X2, self.X3)[number - 1]
+
+    @property
+    def total(self) -> Array:
+        """X1 + X2 + X3, the statistic where all components are equal."""
+        return np.asarray(self.X1 + self.X2 + self.X3)
+
     def __add__(self, other: Triple) -> Triple:
         return Triple(self.X1 + other.X1, self.X2 + other.X2, self.X3 + other.X3)
 
@@ -63,20 +72,20 @@ def _project(X: Array, legs: tuple[Array, ...]) -> Array:
 
 
 class Pair(NamedTuple):
-    """Two slots p, q to be contracted: where they stand, the array whose delta joins them, and the two that do not.
+    """Two slots p, q to be contracted: where they stand, and the numbers of the arrays whose deltas join them or do not.
 
     ``direct`` joins the first free slot e with p and the second, f, with q; ``crossed`` the other way round.
     """
 
     slots: str
-    joined: str
-    direct: str
-    crossed: str
+    joined: int
+    direct: int
+    crossed: int
 
 
-MIDDLE = Pair("epqf", joined="X3", direct="X1", crossed="X2")
-OUTER = Pair("epfq", joined="X2", direct="X1", crossed="X3")
-LAST = Pair("efpq", joined="X1", direct="X2", crossed="X3")
+MIDDLE = Pair("epqf", joined=3, direct=1, crossed=2)
+OUTER = Pair("epfq", joined=2, direct=1, crossed=3)
+LAST = Pair("efpq", joined=1, direct=2, crossed=3)
 
 
 @dataclass(frozen=True)
@@ -129,26 +138,19 @@ class ErrorMoment:
 
     def contract(self, X: Triple, pair: Pair) -> Coupling:
         """Contract two slots of a triple with the moment: a closed loop of components gives n_L, an open one y_i y_j."""
-        arrays = {name: getattr(X, name) for name in ("X1", "X2", "X3")}
-        total = X.X1 + X.X2 + X.X3
         loop = (self.n_L - 1) * self.K + self.y.T @ self.y
-        same = _sum(pair.slots, total, self.K) + _sum(pair.slots, arrays[pair.joined], loop)
-        return Coupling(same, self._open(pair, arrays))
-
-    def _open(self, pair: Pair, arrays: dict[str, Array]) -> Array:
-        direct = np.einsum(f"{pair.slots},ip,jq->ijef", arrays[pair.direct], self.y, self.y, optimize=True)
-        crossed = np.einsum(f"{pair.slots},iq,jp->ijef", arrays[pair.crossed], self.y, self.y, optimize=True)
-        return np.asarray(direct + crossed)
+        same = _sum(f"{pair.slots},pq->ef", X.total, self.K) + _sum(f"{pair.slots},pq->ef", X[pair.joined], loop)
+        direct = _sum(f"{pair.slots},ip,jq->ijef", X[pair.direct], self.y, self.y)
+        return Coupling(same, direct + _sum(f"{pair.slots},iq,jp->ijef", X[pair.crossed], self.y, self.y))
 
     def contract_equal(self, X: Triple, pair: Pair) -> Array:
         """The arrays that multiply d_ij when two slots carry the same mode and component, summed over the component.
 
         Shape: the free slots e, f and then the mode.
         """
-        joined = getattr(X, pair.joined)
-        total = X.X1 + X.X2 + X.X3 + (self.n_L - 1) * joined
-        return np.ascontiguousarray(np.einsum(f"{pair.slots.replace('q', 'p')}->efp", total))
+        closed = X.total + (self.n_L - 1) * X[pair.joined]
+        return np.ascontiguousarray(_sum(f"{pair.slots.replace('q', 'p')}->efp", closed))
 
 
-def _sum(slots: str, X: Array, matrix: Array) -> Array:
-    return np.asarray(np.einsum(f"{slots},pq->ef", X, matrix, optimize=True))
+def _sum(indices: str, *arrays: Array) -> Array:
+    return np.asarray(np.einsum(indices, *arrays, optimize=True))
