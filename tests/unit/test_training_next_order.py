@@ -13,7 +13,7 @@ from literal_training import Combined, Literal, literal_covariance, random_tenso
 from rgflow.errors import RgflowError
 from rgflow.network import Network
 from rgflow.store.variables import document, validate
-from rgflow.theory.initialization.dntk import dntk_theory
+from rgflow.theory.initialization.finite_width import finite_width_tensors
 from rgflow.theory.initialization.tensors import initialization_theory
 from rgflow.theory.learning.dynamics import Dynamics
 from rgflow.theory.learning.eigenbasis import eigenbasis
@@ -24,14 +24,13 @@ from rgflow.theory.learning.training import training_theory
 
 TIMES = (0, 1, 2, 8)
 END = 160  # literal steps after which nothing moves any more, for the step sizes used here
-PLANE = np.array([[0.9, -0.4, 0.5], [-0.2, 1.0, 0.3]])
-NETWORK = Network("tanh", (3, 8, 2), [0, 0.1], [1.1, 1.5], [0.3, 0.2], [0.7, 0.9])
+NETWORK = Network("tanh", (3, 8, 12, 2), 0.1, [1.1, 1.5, 1.3], [0.3, 0.2, 0.4], [0.7, 0.9, 1.1])
 
 
 def task(samples: int = 3, outputs: int = 2, seed: int = 3) -> dict[str, np.ndarray]:
-    """All but one of some inputs in a plane to train on, the last one to test on."""
+    """All but one of some inputs to train on, the last one to test on."""
     rng = np.random.default_rng(seed)
-    inputs, targets = rng.normal(size=(samples, 2)) @ PLANE, rng.normal(size=(samples, outputs))
+    inputs, targets = rng.normal(size=(samples, 3)), rng.normal(size=(samples, outputs))
     names = ("train_inputs", "test_inputs", "train_targets", "test_targets")
     return dict(zip(names, (inputs[:-1], inputs[-1:], targets[:-1], targets[-1:]), strict=True))
 
@@ -99,7 +98,7 @@ def tensors_of(samples: int = 3) -> xr.Dataset:
     """Tensors of NETWORK on the inputs of ``task``."""
     data = task(samples)
     inputs = np.concatenate([data["train_inputs"], data["test_inputs"]])
-    return xr.merge([initialization_theory(NETWORK, inputs), dntk_theory(NETWORK, inputs)], join="exact")
+    return finite_width_tensors(NETWORK, inputs)
 
 
 def theory(samples: int = 3, **settings: Any) -> xr.Dataset:
@@ -179,8 +178,8 @@ def test_last_layer_alone_gives_the_bayesian_form_without_evidence_terms(n_L: in
     """With Theta = K the features of each network are fixed: m1 and C1 are those of its own regression, averaged over the
     prior, G1 and V projected on what train samples leave open.
     """
-    data = task(4, n_L)  # 3 train samples in a plane: the kernel of tanh has full rank all the same
-    network = Network("tanh", (3, 8, n_L), [0, 0.1], 1.4, [0, 0.1], [0, 1.4])
+    data = task(4, n_L)
+    network = Network("tanh", (3, 8, 12, n_L), 0.1, 1.4, [0, 0, 0.1], [0, 0, 1.4])
     result = training_theory(network, **data, steps=(0,))
     last = initialization_theory(network, np.concatenate([data["train_inputs"], data["test_inputs"]])).isel(layer=-1)
     K, G1, V = (last[name].values for name in ("K", "G1", "V"))
@@ -198,15 +197,20 @@ def test_last_layer_alone_gives_the_bayesian_form_without_evidence_terms(n_L: in
 
 
 @pytest.mark.parametrize("depth", [2, 3, 8, 32])
-def test_deep_linear_covariance_at_the_end_of_gradient_flow(depth: int) -> None:
-    """C1 = (L-1)/2 C (y_i K^-1 y_j - N_A d_ij) at equal widths, C_b = lambda_b = 0; every part contributes."""
-    network = Network("linear", (3, *(9,) * (depth - 1), 2), 0.0, 1.0, 0.0, 0.7)
-    data = task(2)
-    result = training_theory(network, **data, times=(0.0,), learning_rate=0.0)
-    y, K = data["train_targets"][0], result["K_output"].values[0, 0]
-    C = result["prediction_covariance_limit"].values[1, 1]
-    expected = (depth - 1) / 2 * C * (np.outer(y, y) / K - np.eye(2))
-    assert_close(result["prediction_covariance1_limit"].values[:, :, 1, 1], expected)
+def test_deep_linear_networks_at_the_end(depth: int) -> None:
+    """At equal widths, C_b = lambda_b = 0: the mean has no term of order 1/n, whatever the step, though its parts have; after
+    gradient flow C1 = (L-1)/2 C (y_i K^-1 y_j - N_A d_ij).
+    """
+    network, data = Network("linear", (3, *(9,) * (depth - 1), 2), 0.0, 1.0, 0.0, 0.7), task(3)
+    for training in ({"steps": (0,), "step_fraction": 0.4}, {"times": (0.0,), "learning_rate": 0.0}):
+        result = training_theory(network, **data, **training)
+        parts = result["prediction_mean1_limit_parts"].sel(sample=2)
+        assert (abs(parts).max("output") > 0.01).all()
+        assert abs(result["prediction_mean1_limit"]).max() < 1e-10 * abs(parts).max()
+    y, K = data["train_targets"], result["K_output"].values[:2, :2]
+    C = result["prediction_covariance_limit"].values[2, 2]
+    expected = (depth - 1) / 2 * C * (y.T @ np.linalg.solve(K, y) - 2 * np.eye(2))
+    assert_close(result["prediction_covariance1_limit"].values[:, :, 2, 2], expected)
 
 
 @pytest.mark.parametrize("h", [0.05, 0.5, 1.0])

@@ -203,4 +203,4 @@ def _kernels(values: Mapping[str, Array], decay: Array, test_count: int) -> Kern
     rows = np.minimum(np.arange(train_count + test_count), train_count)
     at = {name: value[rows] for name, value in values.items()}
     c = {name: value for name, value in at.items() if name.startswith("c")}
-    return Kernels(np.append(decay, 1.0)[rows], at["g"], at["gg"], at["a"], at.get("b", np.zeros((1, 1, 1))), c)
+    return Kernels(np.append(decay, 1.0)[rows], at["g"], at["gg"], at["a"], at.get("b", np.zeros_like(at["a"])), c)

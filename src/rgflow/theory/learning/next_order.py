@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import NamedTuple
 
@@ -14,9 +14,8 @@ from rgflow.theory.learning.dynamics import Dynamics, Kernels
 from rgflow.theory.learning.eigenbasis import Eigenbasis
 from rgflow.theory.learning.losses import expected_losses1
 from rgflow.theory.learning.parts import Part, all_parts, frozen_covariance, remembered_covariance
-from rgflow.theory.learning.record import ERROR_SUFFIX, PARTS_SUFFIX
+from rgflow.theory.learning.record import PARTS_SUFFIX
 from rgflow.theory.learning.schedule import Schedule
-from rgflow.theory.learning.spread import Spread
 from rgflow.theory.learning.statistics import OutputTensors, RowStatistics, row_statistics
 from rgflow.theory.learning.triples import Coupling
 
@@ -33,7 +32,7 @@ class Moment(NamedTuple):
 
 
 def next_order(
-    task: Task, schedule: Schedule, basis: Eigenbasis, randomizations: Iterable[OutputTensors], mean: Array
+    task: Task, schedule: Schedule, basis: Eigenbasis, tensors: OutputTensors, mean: Array
 ) -> dict[str, Array]:
     """Coefficients of 1/n at every record and at the end of training.
 
@@ -43,8 +42,8 @@ def next_order(
         What is trained, and how.
     basis
         The eigenbasis of the NTK.
-    randomizations
-        Tensors of the output layer: one set, or independent estimates whose mean counts and whose spread is the error.
+    tensors
+        Tensors of the output layer.
     mean
         Infinite-width mean at the same times, (time, sample, output).
 
@@ -52,18 +51,12 @@ def next_order(
     -------
     dict
         ``prediction_mean1``, ``prediction_covariance1``, ``NTK1``, each also with ``_parts``, and the losses of
-        ``expected_losses1``; of several randomizations also standard errors ``<name>_error``. Time is the first axis.
+        ``expected_losses1``. Time is the first axis.
     """
-    dynamics, spread = schedule.dynamics(basis.theta), Spread()
-    for tensors in randomizations:
-        row = row_statistics(tensors, basis, task.train_targets)
-        spread.add(_coefficients(task, list(moments(row, basis, dynamics, schedule.records)), mean))
-    return spread.means | {f"{name}{ERROR_SUFFIX}": error for name, error in spread.errors.items()}
-
-
-def _coefficients(task: Task, at_times: Sequence[Moment], mean: Array) -> dict[str, Array]:
-    parts = {"prediction_mean1": "mean", "prediction_covariance1": "covariance", "NTK1": "NTK"}
-    by_part = {name: np.stack([getattr(at, field) for at in at_times]) for name, field in parts.items()}
+    row = row_statistics(tensors, basis, task.train_targets)
+    at_times = list(moments(row, basis, schedule.dynamics(basis.theta), schedule.records))
+    fields = {"prediction_mean1": "mean", "prediction_covariance1": "covariance", "NTK1": "NTK"}
+    by_part = {name: np.stack([getattr(at, field) for at in at_times]) for name, field in fields.items()}
     total = {name: value.sum(axis=1) for name, value in by_part.items()}
     losses = expected_losses1(task, mean, total["prediction_mean1"], total["prediction_covariance1"])
     return {**total, **losses, **{f"{name}{PARTS_SUFFIX}": value for name, value in by_part.items()}}

@@ -56,8 +56,10 @@ def first_dynamical(row: RowStatistics, k: Kernels) -> Part:
     """
     hessian, mixed = k.a + k.b, k.a
     response = -_first_response(hessian, row.dH) - _first_response(mixed, row.dH_exchanged)
-    D = hessian[..., None] * row.dH.z + mixed[..., None] * row.dH_exchanged.z
-    memory = row.moment.contract(D, MIDDLE) + _equal_components(-response @ row.K.T, row.moment)
+    with_z = row.moment.contract(row.dH.z, MIDDLE, epq=hessian) + row.moment.contract(
+        row.dH_exchanged.z, MIDDLE, epq=mixed
+    )
+    memory = with_z + _equal_components(-response @ row.K.T, row.moment)
     return Part(response, memory, _equal_components(-row.ntk_dH_z @ k.f, row.moment))
 
 
@@ -65,9 +67,9 @@ def second_dynamical(row: RowStatistics, k: Kernels) -> Part:
     """With C_xpqs: R_xp = C_xpqs E[eps_q eps_s] and its two permutations; remembers -R K, components of R not summed."""
     C = reduce(add, (c * row.cubic[name] for name, c in k.c.items()))
     R = row.moment.contract(C, LAST) + row.moment.contract(C, OUTER) + row.moment.contract(C, MIDDLE)
-    ntk = row.moment.contract(k.a_hat * row.ntk_a, LAST)
+    ntk = row.moment.contract(row.ntk_a, LAST, pq=k.a_hat)
     if k.b_hat.any():
-        ntk = ntk + row.moment.contract(k.b_hat * row.ntk_b, LAST)
+        ntk = ntk + row.moment.contract(row.ntk_b, LAST, pq=k.b_hat)
     return Part(R.same, -(R @ row.K.T), ntk)
 
 
@@ -79,8 +81,7 @@ def all_parts(row: RowStatistics, k: Kernels) -> tuple[Part, ...]:
 def frozen_covariance(row: RowStatistics, k_1: Kernels, k_2: Kernels) -> Coupling:
     """What is not memory: u_x^t u_y^t' G1_xy + g_xp(t) g_yq(t') <H_xp H_yq> E[eps_p eps_q]."""
     from_start = _equal_components(np.outer(k_1.decay, k_2.decay) * row.G1, row.moment)
-    kernel = k_1.g[:, :, None, None] * k_2.g
-    return from_start + row.moment.contract(kernel * row.H_H, OUTER)
+    return from_start + row.moment.contract(row.H_H, OUTER, ep=k_1.g, fq=k_2.g)
 
 
 def remembered_covariance(part_1: Part, k_1: Kernels, part_2: Part, k_2: Kernels) -> Coupling:

@@ -19,18 +19,18 @@ _DIMS = {
     "prediction_covariance1": _MATRIX,
     "NTK1": _MATRIX,
 }
-PARTS_SUFFIX, ERROR_SUFFIX, LIMIT_SUFFIX = "_parts", "_error", "_limit"
+PARTS_SUFFIX, LIMIT_SUFFIX = "_parts", "_limit"
 
 
 def recorded(task: Task, schedule: Schedule, values: Mapping[str, Array]) -> xr.Dataset:
     """Dataset of arrays over time, of which the last entry is the end of training and gets the suffix ``_limit``.
 
-    After that come the suffixes ``_parts``, of arrays with the parts of order 1/n on their second axis, and ``_error``.
+    The suffix ``_parts``, of arrays with the parts of order 1/n on their second axis, comes after that.
     """
     variables = {}
     for name, value in values.items():
-        base = name.removesuffix(ERROR_SUFFIX).removesuffix(PARTS_SUFFIX)
-        dims = (("part",) if PARTS_SUFFIX in name else ()) + _DIMS.get(base, ())
+        base = name.removesuffix(PARTS_SUFFIX)
+        dims = (("part",) if name.endswith(PARTS_SUFFIX) else ()) + _DIMS.get(base, ())
         variables[name] = (("step", *dims), value[:-1])
         variables[f"{base}{LIMIT_SUFFIX}{name.removeprefix(base)}"] = (dims, value[-1])
     return xr.Dataset(variables, _coordinates(task, schedule))

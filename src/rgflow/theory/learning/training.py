@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike
 from rgflow.errors import RgflowError
 from rgflow.network import Network
 from rgflow.task import Task
+from rgflow.theory.initialization.finite_width import mean_and_error
 from rgflow.theory.learning.eigenbasis import eigenbasis
 from rgflow.theory.learning.infinite_width import kernel_prediction, train_spectrum
 from rgflow.theory.learning.next_order import next_order
@@ -25,7 +26,8 @@ from rgflow.theory.learning.output import output_kernels
 from rgflow.theory.learning.parts import PARTS
 from rgflow.theory.learning.record import recorded
 from rgflow.theory.learning.schedule import Schedule, step_size
-from rgflow.theory.learning.source import output_tensors
+from rgflow.theory.learning.source import Tensors, output_tensors
+from rgflow.theory.learning.statistics import OutputTensors
 
 ORDERS = ("leading", "next")
 
@@ -43,7 +45,7 @@ def training_theory(
     optimizer: str = "gradient descent",
     test_targets: ArrayLike | None = None,
     order: str = "next",
-    tensors: xr.Dataset | None = None,
+    tensors: Tensors | None = None,
 ) -> xr.Dataset:
     """Predict the training of wide networks by full-batch gradient descent on the sum loss.
 
@@ -70,8 +72,8 @@ def training_theory(
     order
         "next", or "leading" for the kernel prediction alone, which is known of every activation and of residual networks.
     tensors
-        Tensors of the network on train then test inputs, with K, G1, Theta, Theta1, D, F, A, B, P to U in the last layer;
-        by default they are computed.
+        Tensors of the network on train then test inputs, with K, G1, Theta, Theta1, D, F, A, B, P to U in the last layer,
+        or several independent estimates; by default ``tensor_randomizations(network, inputs)``.
 
     Returns
     -------
@@ -87,7 +89,8 @@ def training_theory(
         Of order "next" also the coefficients of 1/n: ``prediction_mean1``, ``prediction_covariance1`` (step, output_1,
         output_2, sample_1, sample_2), ``NTK1`` (the same dims), n (E[H(t)] - Theta); the losses ``train_loss1`` =
         ``train_bias1`` + ``train_variance1``; and by part (frozen random NTK, dNTK, ddNTK) ``prediction_mean1_parts``
-        (step, part, sample, output), ``prediction_covariance1_parts``, ``NTK1_parts``.
+        (step, part, sample, output), ``prediction_covariance1_parts``, ``NTK1_parts``. Several estimates of the tensors
+        give each of these a standard error, ``<name>_error``.
 
     Raises
     ------
@@ -114,10 +117,13 @@ def training_theory(
     if order == "leading":
         return result
     basis = eigenbasis(Theta, *spectrum)
-    found = next_order(
-        task, schedule, basis, output_tensors(network, task.inputs, Theta, tensors), leading["prediction_mean"]
-    )
-    return result.assign(recorded(task, schedule, found)).assign_coords(part=list(PARTS))
+
+    def coefficients(randomization: xr.Dataset) -> xr.Dataset:
+        at_start = OutputTensors.of(randomization)
+        return recorded(task, schedule, next_order(task, schedule, basis, at_start, leading["prediction_mean"]))
+
+    found = mean_and_error(map(coefficients, output_tensors(network, task.inputs, Theta, tensors)))
+    return result.assign(found).assign_coords(part=list(PARTS))
 
 
 def learning_rate(network: Network, train_inputs: ArrayLike, step_fraction: float) -> float:

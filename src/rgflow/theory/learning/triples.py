@@ -10,6 +10,7 @@ with Kronecker deltas of the components and three arrays over samples, all in th
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar, NamedTuple
 
 import numpy as np
@@ -41,7 +42,7 @@ class Triple:
         """X1, X2 or X3 by its number."""
         return (self.X1, self.X2, self.X3)[number - 1]
 
-    @property
+    @cached_property
     def total(self) -> Array:
         """X1 + X2 + X3, the statistic where all components are equal."""
         return np.asarray(self.X1 + self.X2 + self.X3)
@@ -136,12 +137,18 @@ class ErrorMoment:
         """Number of output components."""
         return len(self.y)
 
-    def contract(self, X: Triple, pair: Pair) -> Coupling:
-        """Contract two slots of a triple with the moment: a closed loop of components gives n_L, an open one y_i y_j."""
+    def contract(self, X: Triple, pair: Pair, **kernels: Array) -> Coupling:
+        """Contract two slots p, q of a triple, times kernels, with the moment.
+
+        A closed loop of components gives n_L, an open one y_i y_j. Kernels are named by the slots they depend on, such as
+        ``epq`` for one of the slots e, p and q.
+        """
+        slots, weights = ",".join([pair.slots, *kernels]), tuple(kernels.values())
         loop = (self.n_L - 1) * self.K + self.y.T @ self.y
-        same = _sum(f"{pair.slots},pq->ef", X.total, self.K) + _sum(f"{pair.slots},pq->ef", X[pair.joined], loop)
-        direct = _sum(f"{pair.slots},ip,jq->ijef", X[pair.direct], self.y, self.y)
-        return Coupling(same, direct + _sum(f"{pair.slots},iq,jp->ijef", X[pair.crossed], self.y, self.y))
+        same = _sum(f"{slots},pq->ef", X.total, *weights, self.K) + _sum(f"{slots},pq->ef", X[pair.joined], *weights, loop)
+        direct = _sum(f"{slots},ip,jq->ijef", X[pair.direct], *weights, self.y, self.y)
+        crossed = _sum(f"{slots},iq,jp->ijef", X[pair.crossed], *weights, self.y, self.y)
+        return Coupling(same, direct + crossed)
 
     def contract_equal(self, X: Triple, pair: Pair) -> Array:
         """The arrays that multiply d_ij when two slots carry the same mode and component, summed over the component.
