@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from rgflow.theory.initialization.finite_width import finite_width_tensors
     from rgflow.theory.initialization.tensors import initialization_theory
     from rgflow.theory.learning.bayes import bayes_theory
+    from rgflow.theory.learning.generalization import generalization
     from rgflow.theory.learning.training import training_theory
     from rgflow.training.ensemble import train_ensemble
 
@@ -39,6 +40,7 @@ __all__ = [
     "critical",
     "dntk_theory",
     "finite_width_tensors",
+    "generalization",
     "infinite_width_theory",
     "initialization_theory",
     "open_results",
@@ -59,6 +61,7 @@ _HOME = {
     "critical": "rgflow.theory.criticality.critical",
     "dntk_theory": "rgflow.theory.initialization.dntk",
     "finite_width_tensors": "rgflow.theory.initialization.finite_width",
+    "generalization": "rgflow.theory.learning.generalization",
     "infinite_width_theory": "rgflow.theory.infinite_width.kernels",
     "initialization_theory": "rgflow.theory.initialization.tensors",
     "open_results": "rgflow.store.open",

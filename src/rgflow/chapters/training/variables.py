@@ -31,4 +31,36 @@ def _variables() -> Iterator[Variable]:
     yield Variable("learning_rate", scalar, "f", "step size", "eta = step_fraction * 2/theta_max")
 
 
-VARIABLES = tuple(_variables())
+def _next_order_variables() -> Iterator[Variable]:
+    """What training adds to ``_variables``: the end of training, bias and variance, and order 1/n with errors."""
+    matrix = ("output_1", "output_2", "sample_1", "sample_2")
+    losses = {f"{role}_{part}": equation for role in ("train", "test") for part, equation in _LOSS_PARTS.items()}
+    for name, equation in losses.items():
+        if not name.endswith("loss"):
+            yield Variable(name, ("step",), "f", name.replace("_", " "), equation)
+        yield Variable(f"{name}_limit", (), "f", f"{name.replace('_', ' ')} at the end of training", equation)
+    yield Variable("prediction_mean_limit", ("sample", "output"), "f", "mean output at the end of training", "E z")
+    yield Variable(
+        "prediction_covariance_limit", ("sample_1", "sample_2"), "f", "covariance of outputs at the end of training", ""
+    )
+    yield from _next_order("prediction_mean1", ("sample", "output"), "E z", parts=True)
+    yield from _next_order("prediction_covariance1", matrix, "Cov(z_i1, z_j2)", parts=True)
+    yield from _next_order("NTK1", matrix, "E[H_ij;12]", parts=True)
+    for name, equation in losses.items():
+        yield from _next_order(f"{name}1", (), equation, parts=False)
+
+
+_LOSS_PARTS = {"bias": "1/2 sum (E z - y)^2", "variance": "1/2 sum Var z", "loss": "E[1/2 sum (z - y)^2]"}
+
+
+def _next_order(name: str, dims: tuple[str, ...], of: str, parts: bool) -> Iterator[Variable]:
+    """A coefficient of 1/n at every step and at the end of training, in parts, and the errors of all these."""
+    what, equation = f"next order of {of}", f"coefficient of 1/n, n = n_(L-1), of {of}"
+    for suffix, part in {"": (), "_parts": ("part",)}.items() if parts else [("", ())]:
+        for error in ("", "_error"):
+            label = f"standard error of the {what}" if error else what
+            yield Variable(f"{name}{suffix}{error}", ("step", *part, *dims), "f", label, equation)
+            yield Variable(f"{name}_limit{suffix}{error}", (*part, *dims), "f", f"{label}, end of training", equation)
+
+
+VARIABLES = (*_variables(), *_next_order_variables())
