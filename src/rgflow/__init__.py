@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from rgflow.theory.initialization.dntk import dntk_theory
     from rgflow.theory.initialization.tensors import initialization_theory
     from rgflow.theory.learning.bayes import bayes_theory
+    from rgflow.theory.learning.evidence import evidence_map
     from rgflow.theory.learning.linear_posterior import linear_posterior
     from rgflow.theory.learning.training import training_theory
     from rgflow.training.ensemble import train_ensemble
@@ -36,6 +37,7 @@ __all__ = [
     "bayes_theory",
     "critical",
     "dntk_theory",
+    "evidence_map",
     "infinite_width_theory",
     "initialization_theory",
     "linear_posterior",
@@ -55,6 +57,7 @@ _HOME = {
     "bayes_theory": "rgflow.theory.learning.bayes",
     "critical": "rgflow.theory.criticality.critical",
     "dntk_theory": "rgflow.theory.initialization.dntk",
+    "evidence_map": "rgflow.theory.learning.evidence",
     "infinite_width_theory": "rgflow.theory.infinite_width.kernels",
     "initialization_theory": "rgflow.theory.initialization.tensors",
     "linear_posterior": "rgflow.theory.learning.linear_posterior",
