@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from rgflow.theory.initialization.tensors import initialization_theory
     from rgflow.theory.learning.bayes import bayes_theory
     from rgflow.theory.learning.generalization import generalization
+    from rgflow.theory.learning.evidence import evidence_map
+    from rgflow.theory.learning.linear_posterior import linear_posterior
     from rgflow.theory.learning.training import training_theory
     from rgflow.training.ensemble import train_ensemble
 
@@ -41,8 +43,10 @@ __all__ = [
     "dntk_theory",
     "finite_width_tensors",
     "generalization",
+    "evidence_map",
     "infinite_width_theory",
     "initialization_theory",
+    "linear_posterior",
     "open_results",
     "sample_dntk",
     "sample_initialization",
@@ -62,8 +66,10 @@ _HOME = {
     "dntk_theory": "rgflow.theory.initialization.dntk",
     "finite_width_tensors": "rgflow.theory.initialization.finite_width",
     "generalization": "rgflow.theory.learning.generalization",
+    "evidence_map": "rgflow.theory.learning.evidence",
     "infinite_width_theory": "rgflow.theory.infinite_width.kernels",
     "initialization_theory": "rgflow.theory.initialization.tensors",
+    "linear_posterior": "rgflow.theory.learning.linear_posterior",
     "open_results": "rgflow.store.open",
     "sample_dntk": "rgflow.sampling.dntk",
     "sample_initialization": "rgflow.sampling.blocks",
