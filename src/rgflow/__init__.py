@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from rgflow.theory.initialization.dntk import dntk_theory
     from rgflow.theory.initialization.tensors import initialization_theory
     from rgflow.theory.learning.bayes import bayes_theory
+    from rgflow.theory.learning.linear_posterior import linear_posterior
     from rgflow.theory.learning.training import training_theory
     from rgflow.training.ensemble import train_ensemble
 
@@ -37,6 +38,7 @@ __all__ = [
     "dntk_theory",
     "infinite_width_theory",
     "initialization_theory",
+    "linear_posterior",
     "open_results",
     "sample_dntk",
     "sample_initialization",
@@ -55,6 +57,7 @@ _HOME = {
     "dntk_theory": "rgflow.theory.initialization.dntk",
     "infinite_width_theory": "rgflow.theory.infinite_width.kernels",
     "initialization_theory": "rgflow.theory.initialization.tensors",
+    "linear_posterior": "rgflow.theory.learning.linear_posterior",
     "open_results": "rgflow.store.open",
     "sample_dntk": "rgflow.sampling.dntk",
     "sample_initialization": "rgflow.sampling.blocks",
