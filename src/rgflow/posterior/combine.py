@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import json
 import logging
-import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -22,14 +21,12 @@ import xarray as xr
 from scipy.special import logsumexp
 
 from rgflow.errors import RgflowError
-from rgflow.posterior.spec import FEWEST_ISLANDS, log_evidence_bound
+from rgflow.posterior.spec import FEWEST_ISLANDS
+from rgflow.posterior.trust import posterior_warnings
 
 Array = npt.NDArray[np.float64]
 _log = logging.getLogger("rgflow")
 _SHARED = ("network", "data", "inference", "schedule")
-_FEWEST_EFFECTIVE = 0.1  # of the particles, at the end
-_LOWEST_ACCEPTANCE = 0.4
-_LARGEST_SPREAD = 1.0  # standard deviation of log Z over islands
 
 
 def combine_posterior(blocks: Iterable[xr.Dataset]) -> xr.Dataset:
@@ -47,7 +44,8 @@ def combine_posterior(blocks: Iterable[xr.Dataset]) -> xr.Dataset:
         ``posterior_mean`` (sample, output) and ``posterior_covariance`` (output_1, output_2, sample_1, sample_2) of
         noiseless outputs, ``log_evidence``, ``hidden_kernel`` (sample_1, sample_2) = E[Ghat | y], ``prior_hidden_kernel`` =
         E[Ghat] of prior draws of the same islands, ``hidden_kernel_change``, the difference, with smaller errors than
-        either has, and ``reweighting_fraction``, the effective fraction of prior draws weighted by the likelihood.
+        either has, and ``effective_sample_fraction``,
+        (mean w)^2/mean w^2 of prior draws, what of them would count if they were only reweighted.
         Without errors: ``effective_sample_size`` of all particles, ``island_log_evidence`` (island), and per stage
         ``beta``, ``step``, ``ess`` and ``acceptance``, means over islands (the last stage moves nothing: step 0, acceptance
         not a number). Attribute ``warnings`` lists what speaks against trusting the numbers, a line each.
@@ -102,7 +100,7 @@ def _estimates(islands: xr.Dataset) -> dict[str, Any]:
     prior = np.zeros_like(log_Z)
     found: dict[str, tuple[tuple[str, ...], Array, Array]] = {
         "log_evidence": ((), *_with_error(_log_mean_exp(_left_out(log_Z)))),
-        "reweighting_fraction": ((), *_with_error(_fraction(islands))),
+        "effective_sample_fraction": ((), *_with_error(_fraction(islands))),
     }
     averages = {
         "posterior_mean": (log_Z, islands["island_mean"]),
@@ -196,48 +194,3 @@ def _coordinates(islands: xr.Dataset) -> dict[str, Any]:
 
 def _particles(islands: xr.Dataset) -> int:
     return int(json.loads(islands.attrs["inference"])["particles"])
-
-
-def posterior_warnings(posterior: xr.Dataset) -> list[str]:
-    """What speaks against trusting the numbers of a combined posterior, a line each.
-
-    Parameters
-    ----------
-    posterior
-        With ``island_log_evidence``, ``log_evidence``, ``ess``, ``acceptance`` and the attributes of the islands.
-    """
-    log_Z = posterior["island_log_evidence"].values
-    count, spread = len(log_Z), float(log_Z.std(ddof=1))
-    effective = math.exp(2.0 * logsumexp(log_Z) - logsumexp(2.0 * log_Z))
-    settings = json.loads(posterior.attrs["inference"])
-    numbers = int((posterior.role == "train").sum()) * posterior.sizes["output"]
-    bound, log_evidence = log_evidence_bound(numbers, settings["noise"]), float(posterior["log_evidence"])
-    final = float(posterior["ess"][-1])
-    moved = posterior["acceptance"].values[:-1]
-    lowest = float(moved.min(initial=1.0))
-    checks = [
-        (
-            spread > _LARGEST_SPREAD,
-            f"log Z varies by {spread:.2g} between islands, more than {_LARGEST_SPREAD:g}: "
-            "error bars are not to be trusted; take more particles",
-        ),
-        (
-            effective < count / 2,
-            f"{effective:.1f} of {count} islands carry the weight, fewer than half: take more particles",
-        ),
-        (
-            lowest < _LOWEST_ACCEPTANCE,
-            f"acceptance is {lowest:.2f} in stage {int(moved.argmin()) if len(moved) else 0}, less than "
-            f"{_LOWEST_ACCEPTANCE:g}: particles hardly move; take more particles",
-        ),
-        (
-            final < _FEWEST_EFFECTIVE,
-            f"{final:.2f} of the particles are effective at the end, less than {_FEWEST_EFFECTIVE:g}: "
-            "the pilot's schedule does not fit; take more particles",
-        ),
-        (
-            log_evidence > bound,
-            f"log_evidence {log_evidence:.6g} exceeds -n_L N_A/2 log(2 pi s^2) = {bound:.6g}, which no evidence can",
-        ),
-    ]
-    return [line for holds, line in checks if holds]

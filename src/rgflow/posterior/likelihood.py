@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from rgflow.posterior.factors import Features, Triangular
-from rgflow.sampling.algebra import mix
+from rgflow.sampling.algebra import mix, tolerance
 
 
 class Likelihood(Protocol):
@@ -60,10 +60,10 @@ class KernelLikelihood:
     def _solved(self, sigma: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         A = self.metric.metric(sigma)
         A.diagonal(dim1=1, dim2=2).add_(self.noise)
-        L, info = torch.linalg.cholesky_ex(A)
+        L, regular = _factor(A)
         whitened = torch.linalg.solve_triangular(L, self.targets.expand(len(sigma), -1, -1), upper=False)
         squares = whitened.square().sum((1, 2))
-        return _log_density(squares, _log_det(L), self.targets, info), L, whitened
+        return _log_density(squares, _log_det(L), self.targets, regular), L, whitened
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,18 +101,28 @@ class FeatureLikelihood:
         phi = self.features(sigma.double())
         B = phi.mT @ phi
         B.diagonal(dim1=1, dim2=2).add_(self.noise)
-        L, info = torch.linalg.cholesky_ex(B)
+        L, regular = _factor(B)
         projected = torch.linalg.solve_triangular(L, phi.mT @ self.targets, upper=False)
         squares = (self.targets.square().sum() - projected.square().sum((1, 2))) / self.noise
         rest = (len(self.targets) - phi.shape[2]) * math.log(self.noise)
-        return _log_density(squares, _log_det(L) + rest, self.targets, info), phi, L, projected
+        return _log_density(squares, _log_det(L) + rest, self.targets, regular), phi, L, projected
+
+
+def _factor(matrix: Tensor) -> tuple[Tensor, Tensor]:
+    """The triangular factor, and which matrices are positive within rounding; the identity stands for the factor of others."""
+    L, info = torch.linalg.cholesky_ex(matrix)
+    pivots, diagonal = L.diagonal(dim1=1, dim2=2).square(), matrix.diagonal(dim1=1, dim2=2)
+    regular = (info == 0) & (pivots > tolerance(matrix.dtype) * diagonal).all(1)
+    if not bool(regular.all()):
+        L = torch.where(regular[:, None, None], L, torch.eye(L.shape[1], dtype=L.dtype, device=L.device))
+    return L, regular
 
 
 def _log_det(L: Tensor) -> Tensor:
     return 2.0 * L.diagonal(dim1=1, dim2=2).log().sum(1)
 
 
-def _log_density(squares: Tensor, log_det: Tensor, targets: Tensor, info: Tensor) -> Tensor:
+def _log_density(squares: Tensor, log_det: Tensor, targets: Tensor, regular: Tensor) -> Tensor:
     N, outputs = targets.shape
     log_density = -0.5 * (squares + outputs * (log_det + N * math.log(2.0 * math.pi)))
-    return torch.where((info == 0) & log_density.isfinite(), log_density, -math.inf)
+    return torch.where(regular & log_density.isfinite(), log_density, -math.inf)

@@ -81,4 +81,5 @@ def systematic(log_weights: Tensor, uniform: Tensor) -> Tensor:
     count = len(log_weights)
     cumulated = torch.softmax(log_weights, 0).cumsum(0)
     places = (torch.arange(count, dtype=torch.float64, device=log_weights.device) + uniform) / count
-    return torch.searchsorted(cumulated / cumulated[-1], places, right=True).clamp_(max=count - 1)
+    below_one = places.clamp_(max=1.0 - 2.0**-53)  # rounding may have reached 1, and a last particle without weight
+    return torch.searchsorted(cumulated / cumulated[-1], below_one, right=True)

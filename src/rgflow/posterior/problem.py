@@ -115,6 +115,7 @@ class Problem:
             "data": data.hexdigest(),
             "inference": self.inference.to_json(),
             "device": self.device.type,
+            "move": "rotation" if self.differentiable else "crank_nicolson",
         }
 
 

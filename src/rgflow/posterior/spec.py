@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import asdict, dataclass
-from numbers import Integral, Real
+from numbers import Integral
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -14,6 +13,7 @@ import xarray as xr
 from rgflow.errors import RgflowError
 from rgflow.network import Network
 from rgflow.task import Task
+from rgflow.theory.learning.conditioning import check_noise
 
 if TYPE_CHECKING:
     import torch
@@ -53,8 +53,9 @@ class Inference:
     dtype: str = "float64"
 
     def __post_init__(self) -> None:
+        check_noise(self.noise)
         valid = {
-            "noise": check_noise(self.noise),
+            "noise": float(self.noise),
             "particles": check_count("particles", self.particles, FEWEST_PARTICLES, MOST_PARTICLES),
             "seed": check_count("seed", self.seed, 0, MOST_SEED),
         }
@@ -72,13 +73,6 @@ class Inference:
     def to_json(self) -> str:
         """Canonical text of the settings."""
         return json.dumps(asdict(self), sort_keys=True)
-
-
-def check_noise(value: object) -> float:
-    """The value as a float, if it is a variance."""
-    if isinstance(value, bool) or not isinstance(value, Real) or not 0.0 <= float(value) < math.inf:
-        raise RgflowError(f"noise = {value!r}; it is a variance and must be finite and not negative")
-    return float(value)
 
 
 def check_count(name: str, value: object, fewest: int, most: int) -> int:
@@ -109,12 +103,6 @@ def check_problem(network: Network, task: Task, noise: float) -> None:
         )
     if len(np.unique(task.train_inputs, axis=0)) < task.train_count:
         raise RgflowError("train_inputs are repeated; drop the repeated ones or give noise > 0")
-
-
-def log_evidence_bound(numbers: int, noise: float) -> float:
-    """No evidence of so many target numbers n_L N_A is larger, for no network's likelihood is:
-    log p(y) <= -n_L N_A/2 log(2 pi s^2)."""
-    return math.inf if noise == 0.0 else -0.5 * numbers * math.log(2.0 * math.pi * noise)
 
 
 class Stage(NamedTuple):
