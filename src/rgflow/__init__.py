@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from rgflow.activations.registry import Activation, activation
     from rgflow.errors import RgflowError
     from rgflow.network import Network
+    from rgflow.posterior.blocks import sample_posterior
+    from rgflow.posterior.diagnostics import posterior_diagnostics
     from rgflow.sampling.blocks import sample_initialization
     from rgflow.sampling.dntk import sample_dntk
     from rgflow.store.open import open_results
@@ -48,8 +50,10 @@ __all__ = [
     "initialization_theory",
     "linear_posterior",
     "open_results",
+    "posterior_diagnostics",
     "sample_dntk",
     "sample_initialization",
+    "sample_posterior",
     "stream_infinite_width",
     "train_ensemble",
     "training_theory",
@@ -71,8 +75,10 @@ _HOME = {
     "initialization_theory": "rgflow.theory.initialization.tensors",
     "linear_posterior": "rgflow.theory.learning.linear_posterior",
     "open_results": "rgflow.store.open",
+    "posterior_diagnostics": "rgflow.posterior.diagnostics",
     "sample_dntk": "rgflow.sampling.dntk",
     "sample_initialization": "rgflow.sampling.blocks",
+    "sample_posterior": "rgflow.posterior.blocks",
     "stream_infinite_width": "rgflow.streaming",
     "train_ensemble": "rgflow.training.ensemble",
     "training_theory": "rgflow.theory.learning.training",
