@@ -66,6 +66,13 @@ class Task:
         return np.concatenate([self.train_inputs, self.test_inputs])
 
     @property
+    def targets(self) -> NDArray[np.float64]:
+        """All targets, train then test: (sample, output); NaN where test targets are not given."""
+        shape = (len(self.test_inputs), self.train_targets.shape[1])
+        test = np.full(shape, np.nan) if self.test_targets is None else self.test_targets
+        return np.concatenate([self.train_targets, test])
+
+    @property
     def train_count(self) -> int:
         """Number of train samples."""
         return len(self.train_inputs)
