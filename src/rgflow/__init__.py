@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from rgflow.sampling.dntk import sample_dntk
     from rgflow.store.open import open_results
     from rgflow.streaming import stream_infinite_width
+    from rgflow.theory.criticality.activation_check import check_activation
     from rgflow.theory.criticality.critical import critical
     from rgflow.theory.infinite_width.kernels import infinite_width_theory
     from rgflow.theory.initialization.dntk import dntk_theory
@@ -33,6 +34,7 @@ __all__ = [
     "RgflowError",
     "activation",
     "bayes_theory",
+    "check_activation",
     "critical",
     "dntk_theory",
     "infinite_width_theory",
@@ -51,6 +53,7 @@ _HOME = {
     "RgflowError": "rgflow.errors",
     "activation": "rgflow.activations.registry",
     "bayes_theory": "rgflow.theory.learning.bayes",
+    "check_activation": "rgflow.theory.criticality.activation_check",
     "critical": "rgflow.theory.criticality.critical",
     "dntk_theory": "rgflow.theory.initialization.dntk",
     "infinite_width_theory": "rgflow.theory.infinite_width.kernels",

@@ -95,7 +95,7 @@ def dntk_theory(network: Network, inputs: Inputs) -> xr.Dataset:
 
 def _step(network: Network, layer: int, known: xr.Dataset) -> DNTKStep:
     _, C_W, _, lambda_W = network.hyperparameters(layer + 1)
-    averages = DenseAverages(network.activation, known["K"].values)
+    averages = DenseAverages(network.activation_of(layer), known["K"].values)
     F = known["F"].values.transpose(1, 0, 3, 2)
     return DNTKStep(C_W, lambda_W, network.ratio(layer), averages, known["Theta"].values, F, known["B"].values)
 

@@ -42,11 +42,10 @@ class ResidualStep(Step):
 
     def __init__(self, network: Network, layer: int, averages: Expectations) -> None:
         super().__init__(network, layer, averages)
-        self.xi_2, self.slopes = network.xi_2, network.activation.slopes
-        if network.activation.kinks and self.slopes is None:
-            raise RgflowError(
-                f"residual theory of {network.activation.label}: of kinks only relu, leaky_relu are supported"
-            )
+        sigma = network.activation_of(layer)
+        self.xi_2, self.slopes = network.xi_2, sigma.slopes
+        if sigma.kinks and self.slopes is None:
+            raise RgflowError(f"residual theory of {sigma.label}: of kinks only relu, leaky_relu are supported")
 
     @cached_property
     def q(self) -> Array:

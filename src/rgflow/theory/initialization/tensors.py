@@ -75,7 +75,7 @@ def initialization_theory(
     gram = input_gram(network, inputs)
 
     def advance(layer: int, current: Tensors) -> tuple[Tensors, float]:
-        averages = Expectations(network.activation, current["K"], rtol)
+        averages = Expectations(network.activation_of(layer), current["K"], rtol)
         return _next_layer(needed, step(network, layer, averages), current), averages.error
 
     return evolve(network.depth, _first_layer(needed, network, gram), advance)[[*wanted, "quadrature_error"]]
