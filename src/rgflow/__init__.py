@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from rgflow.activations.registry import Activation, activation
     from rgflow.errors import RgflowError
     from rgflow.network import Network
+    from rgflow.practice.advise import advise, critical_
     from rgflow.sampling.blocks import sample_initialization
     from rgflow.sampling.dntk import sample_dntk
     from rgflow.store.open import open_results
@@ -33,9 +34,11 @@ __all__ = [
     "Network",
     "RgflowError",
     "activation",
+    "advise",
     "bayes_theory",
     "check_activation",
     "critical",
+    "critical_",
     "dntk_theory",
     "infinite_width_theory",
     "initialization_theory",
@@ -52,9 +55,11 @@ _HOME = {
     "Network": "rgflow.network",
     "RgflowError": "rgflow.errors",
     "activation": "rgflow.activations.registry",
+    "advise": "rgflow.practice.advise",
     "bayes_theory": "rgflow.theory.learning.bayes",
     "check_activation": "rgflow.theory.criticality.activation_check",
     "critical": "rgflow.theory.criticality.critical",
+    "critical_": "rgflow.practice.advise",
     "dntk_theory": "rgflow.theory.initialization.dntk",
     "infinite_width_theory": "rgflow.theory.infinite_width.kernels",
     "initialization_theory": "rgflow.theory.initialization.tensors",

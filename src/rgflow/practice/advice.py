@@ -16,13 +16,14 @@ from torch import nn
 
 from rgflow.errors import RgflowError
 from rgflow.practice import verdicts
+from rgflow.practice.batch import Batch
 from rgflow.practice.chain import Chain
 from rgflow.practice.choice import Choice, life
 from rgflow.practice.columns import rows, text
 from rgflow.practice.groups import adam_scales, parameter_groups, sgd_scales
 from rgflow.practice.initialize import chain_of, initialize_, measured, same_layers
-from rgflow.practice.predict import INITIALIZATIONS, Batch
-from rgflow.practice.reading import Reading, read
+from rgflow.practice.predict import INITIALIZATIONS
+from rgflow.practice.reading import Layer, Reading, read
 from rgflow.practice.units import Training
 from rgflow.theory.criticality.critical import NONE, critical
 
@@ -80,7 +81,7 @@ class Advice:
         if self.chain is None:
             return True
         now, best = (self.at(name) for name in INITIALIZATIONS)
-        return verdicts.phase(now, best) == "critical" and not float(now["kappa"].values[-1]) > 1.0
+        return verdicts.phase(now, best) == "critical" and not verdicts.last_kappa(now) > 1.0
 
     def raise_if_unhealthy(self) -> None:
         """Raise RgflowError with the first verdicts unless the module is `healthy` as it is."""
@@ -89,6 +90,8 @@ class Advice:
 
     def at(self, initialization: str) -> xr.Dataset:
         """The numbers of one initialization, "now" or "critical", without those that could not be had."""
+        if initialization not in INITIALIZATIONS:
+            raise RgflowError(f"initialization = {initialization!r}; allowed: {', '.join(INITIALIZATIONS)}")
         data = self.dataset.sel(initialization=initialization)
         remark = self.dataset.attrs.get(f"{initialization}_remark", "")
         known = [str(name) for name, array in data.data_vars.items() if not bool(array.isnull().all())]
@@ -141,25 +144,39 @@ class Advice:
         """
         if self.reading is None:
             raise RgflowError("the advice is a plan without a module; advise(model, ...) has parameter groups")
-        scales = self.scales
+        scales = self.scales_of(self.reading.layers)
         if lr is None:
+            lr = self.suggested_rate(initialization)
             self._require_initialization(initialization)
-            lr = self._suggested(initialization)
         return parameter_groups(self.reading, scales, lr, other)
 
-    @property
-    def scales(self) -> Array:
-        """What multiplies the learning rate of the biases and weights of every layer, (2, layer)."""
-        if self.reading is None or self.training.optimizer == "adam":
-            return adam_scales(self.reading.layers) if self.reading else np.full((2, len(self.dataset["layer"])), np.nan)
+    def scales_of(self, layers: tuple[Layer, ...]) -> Array:
+        """What multiplies the learning rate of the biases and weights of these layers, (2, layer)."""
+        if self.training.optimizer == "adam":
+            return adam_scales(layers)
         if self.chain is None:
-            raise RgflowError(f"no rates are known: {self.unpredicted[0]}")
+            raise RgflowError(f"no rates are predicted: {self.unpredicted[0]}")
         tensor = np.stack([self.at("critical")[name].values for name in ("layer_lambda_b", "layer_lambda_W")])
-        return sgd_scales(self.reading.layers, tensor)
+        return sgd_scales(layers, tensor)
 
-    def check(
-        self, model: nn.Module, networks: int = 32, steps: int = 0, seed: int = 0
-    ) -> Check:
+    def suggested_rate(self, initialization: str) -> float:
+        """The learning rate of torch that `parameter_groups` takes by default.
+
+        Raises
+        ------
+        RgflowError
+            None is predicted.
+        """
+        if self.training.optimizer == "adam":
+            raise RgflowError("optimizer = 'adam': no learning rate is predicted; give lr")
+        data = self.at(initialization)
+        if self.unpredicted or "suggested_rate" not in data:
+            raise RgflowError(
+                f"no learning rate is predicted ({', '.join(self.unpredicted) or data.attrs['remark']}); give lr"
+            )
+        return float(data["suggested_rate"].sel(rates="tensor"))
+
+    def check(self, model: nn.Module, networks: int = 32, steps: int = 0, seed: int = 0) -> Check:
         """Measure copies of a module with new critical initializations, and compare with the prediction.
 
         See :func:`rgflow.practice.check.check`.
@@ -203,8 +220,6 @@ class Advice:
         return found
 
     def _require_initialization(self, initialization: str) -> None:
-        if initialization not in INITIALIZATIONS:
-            raise RgflowError(f"initialization = {initialization!r}; allowed: {', '.join(INITIALIZATIONS)}")
         assert self.reading is not None
         if initialization == "now":
             return
@@ -215,14 +230,6 @@ class Advice:
                     f"{layer.path} (Linear) does not have its critical C_W = {choice.C_W:.4g}: call initialize_ first, "
                     "give lr, or take initialization='now'"
                 )
-
-    def _suggested(self, initialization: str) -> float:
-        if self.training.optimizer == "adam":
-            raise RgflowError("optimizer = 'adam': no learning rate is predicted; give lr")
-        data = self.at(initialization)
-        if self.unpredicted or "suggested_rate" not in data:
-            raise RgflowError(f"no learning rate is predicted ({', '.join(self.unpredicted) or data.attrs['remark']}); give lr")
-        return float(data["suggested_rate"].sel(rates="tensor"))
 
 
 def _verdicts(advice: Advice) -> Iterator[str]:

@@ -16,12 +16,14 @@ from rgflow.activations.registry import Activation
 from rgflow.activations.registry import activation as find_activation
 from rgflow.errors import RgflowError
 from rgflow.practice.advice import Advice
+from rgflow.practice.batch import Batch
 from rgflow.practice.chain import Chain, Point
 from rgflow.practice.choice import Choice, choose, input_scale
-from rgflow.practice.initialize import chain_of, choices, initialize_, measured
-from rgflow.practice.predict import INITIALIZATIONS, Batch, predict
+from rgflow.practice.initialize import chain_of, choices, effective, initialize_, measured
+from rgflow.practice.predict import INITIALIZATIONS, predict
 from rgflow.practice.reading import Layer, Reading, read
 from rgflow.practice.units import Training
+from rgflow.practice.verdicts import last_kappa
 from rgflow.store.variables import document
 from rgflow.theory.criticality.critical import NONE, critical
 from rgflow.theory.depth.information import optimal_aspect_ratio, vertex_growth
@@ -76,7 +78,7 @@ def advise(
     """
     training = Training(loss, reduction, optimizer, momentum)
     if widths is not None:
-        return _plan(find_activation(model), tuple(widths), inputs, targets, training)  # type: ignore[arg-type]
+        return _plan(find_activation(model), tuple(widths), inputs, targets, training)
     if not isinstance(model, nn.Module):
         raise RgflowError(f"model = {model!r}; a torch module is needed, or an activation and widths=[n_0, ..., n_L]")
     reading = read(model)
@@ -87,8 +89,9 @@ def advise(
     if inputs is None:
         raise RgflowError("inputs are needed: a batch that the module takes")
     chain = chain_of(reading)
-    batch = _batch(_first_inputs(reading, inputs), targets, chain, training)
-    points = [_effective(reading.layers, chosen) for chosen in (now, wanted)]
+    raw = _rows(inputs)
+    batch = _batch(_first_inputs(reading, raw), targets, raw, chain, training)
+    points = [effective(reading.layers, chosen) for chosen in (now, wanted)]
     trained = _trained(reading.layers)
     paths = [layer.path for layer in reading.layers]
     return Advice(_predicted(chain, points, batch, training, trained, paths), reading, chain, wanted, batch, training)
@@ -118,13 +121,11 @@ def critical_(model: nn.Module, inputs: Any = None, generator: torch.Generator |
     reading = read(model)
     wanted = choices(reading)
     if inputs is not None and reading.is_chain:
-        _first_inputs(reading, inputs)
+        _first_inputs(reading, _rows(inputs))
     return initialize_(reading, wanted, generator)
 
 
-def _plan(
-    sigma: Activation, sizes: tuple[int, ...], inputs: Any, targets: Any, training: Training
-) -> Advice:
+def _plan(sigma: Activation, sizes: tuple[int, ...], inputs: Any, targets: Any, training: Training) -> Advice:
     """Advice on a chain that is not built yet; "now" is torch's own initialization of a Linear."""
     depth = len(sizes) - 1
     if depth < 1 or min(sizes) < 1:
@@ -134,7 +135,7 @@ def _plan(
     torch_own = Point(tuple(1.0 / (3.0 * n) for n in sizes[:-1]), (1.0 / 3.0,) * depth)
     critical_point = Point(tuple(c.C_b for c in wanted), tuple(c.C_W for c in wanted))
     x = _stand_in(sizes[0]) if inputs is None else _rows(inputs)
-    batch = _batch(x, targets, chain, training)
+    batch = _batch(x, targets, x, chain, training)
     names = [f"layer {layer}" for layer in range(1, depth + 1)]
     trained = np.ones((2, depth))
     dataset = _predicted(chain, [torch_own, critical_point], batch, training, trained, names)
@@ -150,17 +151,12 @@ def _stand_in(n_0: int) -> Array:
     return math.sqrt(n_0) * x
 
 
-def _effective(layers: Sequence[Layer], chosen: Sequence[Choice | None]) -> Point:
-    """Variances with the fixed numbers beside each Linear; all are known in a chain."""
-    pairs = [(layer, choice) for layer, choice in zip(layers, chosen, strict=True) if choice is not None]
-    C_b = tuple(choice.C_b * layer.output_scale**2 for layer, choice in pairs)
-    return Point(C_b, tuple(choice.C_W * layer.weight_scale**2 for layer, choice in pairs))
-
-
 def _trained(layers: Sequence[Layer]) -> Array:
     """1 for biases and weights that are trained, (2, layer)."""
     parameters = [(layer.module.bias, layer.module.weight) for layer in layers]
-    return np.array([[float(p is not None and p.requires_grad) for p in kind] for kind in zip(*parameters, strict=True)])
+    return np.array(
+        [[float(p is not None and p.requires_grad) for p in kind] for kind in zip(*parameters, strict=True)]
+    )
 
 
 def _predicted(
@@ -188,7 +184,9 @@ def _predicted(
         n_out=("layer", list(chain.widths[1:])),
         activation=("layer", behind),
     )
-    remarks = {f"{name}_remark": data.attrs.get("remark", "") for name, data in zip(INITIALIZATIONS, found, strict=True)}
+    remarks = {
+        f"{name}_remark": data.attrs.get("remark", "") for name, data in zip(INITIALIZATIONS, found, strict=True)
+    }
     return document(dataset).assign_attrs(remarks)
 
 
@@ -201,7 +199,7 @@ def _growth(chain: Chain, best: xr.Dataset) -> float:
         except RgflowError:
             pass
     ratio = chain.depth * chain.inverse_width
-    return float(best["kappa"].values[-1]) / ratio if ratio and "kappa" in best else math.nan
+    return last_kappa(best) / ratio if ratio else math.nan
 
 
 def _initialization_only(reading: Reading, now: Sequence[Choice], wanted: Sequence[Choice | None]) -> xr.Dataset:
@@ -227,7 +225,11 @@ def _initialization_only(reading: Reading, now: Sequence[Choice], wanted: Sequen
 def _rows(inputs: Any) -> Array:
     """A batch as float64 rows, at most `MAX_INPUTS`."""
     try:
-        x = inputs.detach().cpu().double().numpy() if isinstance(inputs, torch.Tensor) else np.asarray(inputs, np.float64)
+        x = (
+            inputs.detach().cpu().double().numpy()
+            if isinstance(inputs, torch.Tensor)
+            else np.asarray(inputs, np.float64)
+        )
     except (TypeError, ValueError):
         raise RgflowError("inputs are not numbers; a tensor or array (N, ...) is needed") from None
     if x.ndim < 1 or not x.size:
@@ -237,10 +239,10 @@ def _rows(inputs: Any) -> Array:
     return np.asarray(x[:MAX_INPUTS])
 
 
-def _first_inputs(reading: Reading, inputs: Any) -> Array:
+def _first_inputs(reading: Reading, rows: Array) -> Array:
     """What the first Linear gets of a batch, (N, n_0)."""
     assert reading.front is not None
-    x = torch.as_tensor(_rows(inputs))
+    x = torch.as_tensor(rows)
     first = reading.layers[0]
     try:
         with torch.no_grad():
@@ -254,12 +256,12 @@ def _first_inputs(reading: Reading, inputs: Any) -> Array:
     return np.asarray(entered)
 
 
-def _batch(x: Array, targets: Any, chain: Chain, training: Training) -> Batch:
+def _batch(x: Array, targets: Any, raw: Array, chain: Chain, training: Training) -> Batch:
     if x.ndim != 2 or x.shape[1] != chain.widths[0]:
         raise RgflowError(f"inputs have shape {x.shape}; (N, {chain.widths[0]}) is needed")
     if not x.any():
         raise RgflowError("inputs are all 0")
-    return Batch(x, None if targets is None else _targets(targets, len(x), chain.widths[-1], training))
+    return Batch(x, None if targets is None else _targets(targets, len(x), chain.widths[-1], training), raw)
 
 
 def _targets(targets: Any, count: int, outputs: int, training: Training) -> Array:
@@ -271,7 +273,7 @@ def _targets(targets: Any, count: int, outputs: int, training: Training) -> Arra
     if y.ndim == 1 and np.issubdtype(y.dtype, np.integer) and (outputs > 1 or training.loss == "cross_entropy"):
         if not (y.min() >= 0 and y.max() < outputs):
             raise RgflowError(f"targets are classes {y.min()} to {y.max()}; the module has {outputs} outputs")
-        return np.eye(outputs)[y]
+        return np.asarray(np.eye(outputs)[y])
     y = y.reshape(count, -1).astype(np.float64)
     if y.shape[1] != outputs or not np.isfinite(y).all():
         raise RgflowError(f"targets have shape {y.shape}; finite numbers ({count}, {outputs}) or classes are needed")

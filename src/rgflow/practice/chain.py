@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -54,13 +54,22 @@ class Chain:
         hidden = np.array(self.widths[1:-1], dtype=np.float64)
         return float(np.mean(1.0 / hidden)) if hidden.size else 0.0
 
-    def network(self, point: Point, lambda_b: Sequence[float], lambda_W: Sequence[float]) -> Network:
+    def network(self, point: Point, lambda_b: Iterable[float], lambda_W: Iterable[float]) -> Network:
         """The same as the library's network; it has to be plain."""
         if not self.is_plain:
             raise RgflowError("a chain with skip connections is no plain network")
         activations = self.activations or ("linear",)
         one = activations[0] if len(set(activations)) == 1 else activations
         return Network(one, self.widths, point.C_b, point.C_W, lambda_b, lambda_W)
+
+    def residual_network(self, point: Point) -> Network | None:
+        """The first layers up to the last skip connection, if the library's residual theory has them: one width, one skip."""
+        last = max(layer for layer, skip in enumerate(self.skips) if skip)
+        skips, sizes = set(self.skips[1 : last + 1]), set(self.widths[1 : last + 2])
+        if len(skips) > 1 or len(sizes) > 1 or len(set(self.activations[:last])) > 1:
+            return None
+        C_b, C_W = point.C_b[: last + 1], point.C_W[: last + 1]
+        return Network(self.activations[0], self.widths[: last + 2], C_b, C_W, xi_1=1.0, xi_2=skips.pop())
 
 
 @dataclass(frozen=True)

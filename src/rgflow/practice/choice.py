@@ -60,7 +60,9 @@ def choose(sigma: Activation, has_bias: bool = True) -> Choice:
         return _longest(sigma)
     if point.C_b > 0.0 and not has_bias:
         C_W = point.K_star / float(mean_square(sigma, 0, point.K_star))
-        return Choice(0.0, C_W, f"criticality needs biases with C_b = {point.C_b:.6g}; C_W keeps K = {point.K_star:.4g}")
+        return Choice(
+            0.0, C_W, f"criticality needs biases with C_b = {point.C_b:.6g}; C_W keeps K = {point.K_star:.4g}"
+        )
     return Choice(point.C_b, point.C_W)
 
 

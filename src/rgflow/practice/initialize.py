@@ -10,7 +10,7 @@ from torch import nn
 
 from rgflow.activations.registry import activation
 from rgflow.errors import RgflowError
-from rgflow.practice.chain import Chain
+from rgflow.practice.chain import Chain, Point
 from rgflow.practice.choice import Choice, choose, skip_factor
 from rgflow.practice.reading import Layer, Reading, read, widths
 
@@ -26,7 +26,9 @@ def choices(reading: Reading) -> tuple[Choice | None, ...]:
     return tuple(_choice(layer, skipping) if layer.known else None for layer in reading.layers)
 
 
-def initialize_(reading: Reading, wanted: Sequence[Choice | None], generator: torch.Generator | None = None) -> nn.Module:
+def initialize_(
+    reading: Reading, wanted: Sequence[Choice | None], generator: torch.Generator | None = None
+) -> nn.Module:
     """Draw weights from N(0, C_W/n_in) and biases from N(0, C_b), in place; other parameters are left as they are.
 
     Parameters
@@ -85,6 +87,13 @@ def chain_of(reading: Reading) -> Chain:
     return Chain(widths(layers), activations, skips, tuple(layer.module.bias is not None for layer in layers))
 
 
+def effective(layers: Sequence[Layer], chosen: Sequence[Choice | None]) -> Point:
+    """Variances with the fixed numbers beside each Linear; all are known in a chain."""
+    pairs = [(layer, choice) for layer, choice in zip(layers, chosen, strict=True) if choice is not None]
+    C_b = tuple(choice.C_b * layer.output_scale**2 for layer, choice in pairs)
+    return Point(C_b, tuple(choice.C_W * layer.weight_scale**2 for layer, choice in pairs))
+
+
 def measured(layer: Layer) -> Choice:
     """C_b and C_W of a layer as it is: mean squares of biases, and of weights times their number per neuron."""
     weight, bias = layer.module.weight.detach().double(), layer.module.bias
@@ -99,7 +108,9 @@ def _choice(layer: Layer, skipping: int) -> Choice:
     sigma = layer.before or layer.behind or _LINEAR
     plain = choose(sigma, layer.module.bias is not None)
     factor = skip_factor(layer.skip, skipping)
-    remark = plain.remark or ("" if abs(layer.skip) < 1.0 else f"skip connection of {layer.skip:g}: C_W is times 1/{skipping}")
+    remark = plain.remark or (
+        "" if abs(layer.skip) < 1.0 else f"skip connection of {layer.skip:g}: C_W is times 1/{skipping}"
+    )
     bias, weight = factor / layer.output_scale**2, factor / layer.weight_scale**2
     return Choice(plain.C_b * bias, plain.C_W * weight, remark)
 

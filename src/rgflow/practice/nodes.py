@@ -23,8 +23,8 @@ _IDENTITIES = (
     nn.AlphaDropout,
     nn.FeatureAlphaDropout,
 )
-_IDENTITY_FUNCTIONS = {torch.flatten, nn.functional.dropout, nn.functional.alpha_dropout}
-_IDENTITY_METHODS = {"flatten", "view", "reshape", "contiguous", "float", "double", "to", "clone"}
+_IDENTITY_FUNCTIONS: set[Any] = {torch.flatten, nn.functional.dropout, nn.functional.alpha_dropout}
+_IDENTITY_METHODS: set[Any] = {"flatten", "view", "reshape", "contiguous", "float", "double", "to", "clone"}
 _PRODUCTS = {operator.mul, torch.mul, torch.multiply, "mul", "multiply"}
 _QUOTIENTS = {operator.truediv, torch.div, torch.divide, torch.true_divide, "div", "divide"}
 _NEGATIONS = {operator.neg, torch.neg, "neg"}
@@ -53,8 +53,7 @@ class Nodes:
         module = self.module(node)
         if module is not None:
             return isinstance(module, _IDENTITIES)
-        kinds = {"call_function": _IDENTITY_FUNCTIONS, "call_method": _IDENTITY_METHODS}
-        return node.target in kinds.get(node.op, set())
+        return node.target in (_IDENTITY_FUNCTIONS if node.op == "call_function" else _IDENTITY_METHODS)
 
     def scale(self, node: fx.Node) -> tuple[float, fx.Node] | None:
         """(c, x) of a node that is c x with a number c; identities have c = 1."""

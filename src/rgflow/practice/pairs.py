@@ -51,7 +51,7 @@ def _kinked(sigma: Activation, K: Array) -> tuple[Array, Array, float]:
     are at different u for inputs of different norm and their tails out of phase, all of the tail there.
     """
     deviation = np.sqrt(K.diagonal())
-    u, w = line_rule(sigma, np.unique(deviation[deviation > 0.0]))
+    u, w = line_rule(sigma, np.unique(deviation[deviation > 0.0]).tolist())
     hermite = _hermite(u) * w
     rho = np.clip(K / np.maximum(np.outer(deviation, deviation), np.finfo(float).tiny), -1.0, 1.0)
     out_of_phase = any(sigma.kinks) & ~np.isclose(deviation[:, None], deviation)

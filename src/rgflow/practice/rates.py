@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -10,6 +12,9 @@ from rgflow.practice.chain import Chain
 from rgflow.theory.depth.asymptotics import equivalence_learning_rates
 
 Array = NDArray[np.float64]
+
+RATES = ("unit", "torch", "tensor")
+"""lambda_b = lambda_W = 1; one torch rate for all parameters; the tensor of `parameter_groups`."""
 
 
 def rate_tensor(chain: Chain, trained: Array) -> Array:
@@ -29,10 +34,8 @@ def rate_tensor(chain: Chain, trained: Array) -> Array:
     rates = np.full((2, L), 1.0 / L)
     if len(kinds) == 1 and chain.is_plain:
         (sigma,) = kinds
-        try:
+        with suppress(RgflowError):  # then 1/L
             rates = np.array(equivalence_learning_rates(sigma, L))
-        except RgflowError:
-            pass  # then 1/L
     return rates * trained
 
 

@@ -6,20 +6,17 @@ numbers that multiply, and sums with the signal of before (a skip connection). W
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Any
 
 import torch
 from torch import fx, nn
-from torch.nn.parameter import is_lazy
-from torch.nn.utils import parametrize
 
 from rgflow.activations.registry import Activation, activation
 from rgflow.errors import RgflowError, UnsupportedModel
 from rgflow.practice.nodes import Nodes, function_activation, segment_activation
+from rgflow.practice.tracing import check_parameters, place, traced
 
 _LINEAR = activation("linear")
 _TRAILING = (nn.LogSoftmax,)  # what cross-entropy may have behind the last Linear without another gradient
@@ -123,73 +120,9 @@ def read(model: nn.Module) -> Reading:
         Lazy, meta, complex or parametrized parameters, parameters used twice, no Linear, or a module that ``torch.fx`` cannot
         trace, with the path and type at fault.
     """
-    _check_parameters(model)
-    graph = _traced(model)
+    check_parameters(model)
+    graph = traced(model)
     return _Reader(model, graph).reading()
-
-
-def _check_parameters(model: nn.Module) -> None:
-    seen: dict[int, str] = {}
-    for path, parameter in model.named_parameters(remove_duplicate=False):
-        owner = _owner(model, path)
-        if is_lazy(parameter):
-            raise UnsupportedModel(f"{owner}: lazy parameters; run the module once on a batch before")
-        if parameter.is_meta:
-            raise UnsupportedModel(f"{owner}: parameters on the meta device; materialize them with to_empty before")
-        if parameter.is_complex():
-            raise UnsupportedModel(f"{owner}: complex parameters; real ones are supported")
-        if id(parameter) in seen:
-            raise UnsupportedModel(f"{owner}: shares {path} with {seen[id(parameter)]}; every layer needs its own")
-        seen[id(parameter)] = path
-    for path, module in model.named_modules():
-        if parametrize.is_parametrized(module):
-            raise UnsupportedModel(f"{path} ({type(module).__name__}): is parametrized; remove the parametrization before")
-    if not any(isinstance(module, nn.Linear) for module in model.modules()):
-        raise UnsupportedModel(f"{_place(model, '')}: has no torch.nn.Linear, of which theory knows")
-
-
-def _owner(model: nn.Module, parameter: str) -> str:
-    return _place(model, parameter.rpartition(".")[0])
-
-
-def _place(model: nn.Module, path: str) -> str:
-    return f"{path or 'model'} ({type(model.get_submodule(path)).__name__})"
-
-
-class _Tracer(fx.Tracer):
-    """Traces into modules of the user's own, not into those of torch, and knows where it is."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.inside: list[nn.Module] = []
-
-    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        return isinstance(m, nn.Linear) or super().is_leaf_module(m, module_qualified_name)
-
-    def call_module(self, m: nn.Module, forward: Callable[..., Any], args: Any, kwargs: Any) -> Any:
-        self.inside.append(m)
-        result = super().call_module(m, forward, args, kwargs)
-        self.inside.pop()
-        return result
-
-
-def _traced(model: nn.Module) -> fx.Graph:
-    inputs = [p for p in inspect.signature(model.forward).parameters.values() if p.kind is not p.VAR_KEYWORD]
-    needed = [p.name for p in inputs if p.default is p.empty]
-    if len(needed) != 1 or inputs[0].kind is inputs[0].VAR_POSITIONAL:
-        raise UnsupportedModel(f"{_place(model, '')}: takes the inputs {needed}; one tensor is supported")
-    if isinstance(model, nn.Linear):
-        model = nn.Sequential(model)
-    tracer = _Tracer()
-    try:
-        return tracer.trace(model, {p.name: p.default for p in inputs if p.default is not p.empty})
-    except Exception as error:  # whatever the user's forward does with a proxy
-        where = next((path for path, m in model.named_modules() if tracer.inside and m is tracer.inside[-1]), "")
-        reason = " ".join(str(error).split()).split(". ")[0]
-        raise UnsupportedModel(
-            f"{_place(model, where)}: torch.fx cannot trace it ({type(error).__name__}: {reason}); "
-            "advise a part without control flow that depends on data"
-        ) from None
 
 
 class _Reader:
@@ -210,7 +143,9 @@ class _Reader:
         called = [str(node.target) for node in self.linears]
         for path in called:
             if called.count(path) > 1:
-                raise UnsupportedModel(f"{_place(self.model, path)}: is called {called.count(path)} times; shared weights")
+                raise UnsupportedModel(
+                    f"{place(self.model, path)}: is called {called.count(path)} times; shared weights"
+                )
         layers = self._with_behind([self._layer(node) for node in self.linears])
         chain = None if self._opaque() else self._chained(layers)
         found = tuple(chain or layers)
@@ -238,7 +173,9 @@ class _Reader:
         if isinstance(before, RgflowError):
             self._cut(inner, f"{before}")
         known = isinstance(before, Activation) and (before is not _LINEAR or self._is_state(source))
-        return Layer(path, module, before if isinstance(before, Activation) and known else None, known, input_scale=scale)
+        return Layer(
+            path, module, before if isinstance(before, Activation) and known else None, known, input_scale=scale
+        )
 
     def _with_behind(self, layers: list[Layer]) -> list[Layer]:
         behind = {self._source(node): layer.before for node, layer in zip(self.linears, layers, strict=True)}
@@ -294,11 +231,13 @@ class _Reader:
         """The layers with their skip connections, if each reads the signal of the one before; None, and a cut, if not."""
         chain = [layers[0]]
         if layers[0].before is not None or not layers[0].known:
-            return self._broken(self.linears[0])
+            self._break(self.linears[0])
+            return None
         state = self.linears[0]
         for node, layer in zip(self.linears[1:], layers[1:], strict=True):
             if self._source(node) is not state or not layer.known:
-                return self._broken(node)
+                self._break(node)
+                return None
             merge = next((m for m in self.graph.nodes if m in self.sources[m] and self._joins(m, node, state)), node)
             weights = {part: factor for factor, part in self.nodes.summands(merge)}
             chain[-1] = replace(chain[-1], behind=layer.before)
@@ -314,8 +253,10 @@ class _Reader:
     def _joins(self, merge: fx.Node, node: fx.Node, state: fx.Node) -> bool:
         return {part for _, part in self.nodes.summands(merge)} == {node, state}
 
-    def _broken(self, node: fx.Node) -> None:
-        self._cut(node, "reads something else than the signal of the Linear before it, such as a longer skip connection")
+    def _break(self, node: fx.Node) -> None:
+        self._cut(
+            node, "reads something else than the signal of the Linear before it, such as a longer skip connection"
+        )
 
     def _ended(self, chain: list[Layer], state: fx.Node) -> list[Layer]:
         """The chain with the number that multiplies its outputs, or with the note that something else follows them."""
@@ -345,5 +286,7 @@ def widths(layers: tuple[Layer, ...]) -> tuple[int, ...]:
     """(n_0, ..., n_L) of a chain."""
     for before, after in pairwise(layers):
         if before.module.out_features != after.module.in_features:
-            raise UnsupportedModel(f"{after.path} (Linear): takes {after.module.in_features} features of {before.path}'s")
+            raise UnsupportedModel(
+                f"{after.path} (Linear): takes {after.module.in_features} features of {before.path}'s"
+            )
     return (layers[0].module.in_features, *(layer.module.out_features for layer in layers))

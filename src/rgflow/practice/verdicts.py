@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import xarray as xr
 
-from rgflow.practice.predict import STEPS
+from rgflow.practice.learning import STEPS
 
 ALIKE = 0.99
 """Mean correlation from which inputs are called alike."""
@@ -40,7 +40,9 @@ def state_line(now: xr.Dataset, critical: xr.Dataset) -> str:
 
 def remedy_line(critical: xr.Dataset, remarks: Sequence[str], life: str) -> str:
     """What `initialize_` does."""
-    reached = f"afterwards {_correlation_words(critical)}{_kernel_words(critical)}" if "K" in critical else "no prediction"
+    reached = (
+        f"afterwards {_correlation_words(critical)}{_kernel_words(critical)}" if "K" in critical else "no prediction"
+    )
     return f"initialize_: {'; '.join(remarks) or 'critical'}{life}; {reached}."
 
 
@@ -57,14 +59,20 @@ def input_line(mean_square: float, scale: float) -> str:
 def depth_line(dataset: xr.Dataset) -> str:
     """Depth over width against r*, with what that is."""
     ratio, best = float(dataset["aspect_ratio"]), float(dataset["optimal_aspect_ratio"])
-    kappa = float(dataset["kappa"].sel(initialization="critical").values[-1])
-    if math.isnan(kappa):
-        return f"Depth over width L/n = {ratio:.3g}; with skip connections no 1/n is predicted here."
+    kappa = last_kappa(dataset.sel(initialization="critical"))
+    if math.isnan(kappa + best):
+        return f"Depth over width L/n = {ratio:.3g}; no order 1/n is predicted for this chain."
     grade = "beyond its width" if kappa > 1.0 else "deeper than balanced" if ratio > best else "wide enough"
     return (
-        f"Depth over width L/n = {ratio:.3g}, r* = {best:.3g}: {grade}; V/(nK^2) = {kappa:.3g} at the output. "
+        f"Depth over width L/n = {ratio:.3g}, r* = {best:.3g}: {grade}; V/(nK^2) reaches {kappa:.3g}. "
         "r* is where the expansion in L/n turns, not a promise of best loss."
     )
+
+
+def last_kappa(data: xr.Dataset) -> float:
+    """V/(nK^2) in the last layer that theory has it for; nan if there is none."""
+    known = data["kappa"].values[np.isfinite(data["kappa"].values)] if "kappa" in data else np.array([])
+    return float(known[-1]) if known.size else math.nan
 
 
 def learning_line(critical: xr.Dataset, optimizer: str) -> str:
