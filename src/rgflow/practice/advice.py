@@ -244,7 +244,7 @@ def _verdicts(advice: Advice) -> Iterator[str]:
     yield verdicts.remedy_line(best, remarks, _nearest(advice.chain))
     yield verdicts.input_line(advice.batch.mean_square, float(advice.dataset["input_scale"]))
     yield verdicts.depth_line(advice.dataset)
-    yield verdicts.learning_line(best, advice.training.optimizer)
+    yield verdicts.learning_line(best, advice.training)
 
 
 def _nearest(chain: Chain) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from scipy.stats import norm
 from scipy.stats import t as student
 
 from rgflow.errors import RgflowError
+from rgflow.network import Network
 from rgflow.practice.chain import Chain, Point, flow
 from rgflow.practice.columns import text
 from rgflow.practice.initialize import effective
@@ -180,7 +182,7 @@ def _loss_after(advice: Advice, point: Point, tensor: Array, steps: int) -> floa
     assert advice.chain is not None
     assert advice.batch is not None
     targets = advice.batch.targets
-    if targets is None or advice.training.loss != "mse" or advice.training.momentum:
+    if targets is None or advice.training.loss != "mse":
         return math.nan
     return loss_after(flow(advice.chain, point, advice.batch.gram), tensor, targets, advice.training, steps)
 
@@ -194,26 +196,29 @@ def _theory(chain: Chain, point: Point, probes: Array, tensor: Array) -> tuple[d
         "gradient": infinite.contributions(*tensor)[:, 0, 0],
     }
     if not chain.is_plain:
-        return leading, {name: np.full(chain.depth, np.nan) for name in leading}
+        unknown = np.full(chain.depth, np.nan)
+        return leading, {"gradient": unknown, **_pair(chain.residual_network(point), probes, chain.depth)}
     n = np.array(chain.widths[:-1], dtype=np.float64)
     mean_square = float(np.mean(probes[0] ** 2))
     one = single_input_theory(chain.network(point, *tensor), mean_square)
     return leading, {
         "K": one["K"] + one["G1"] / n,
-        "overlap": _overlap(chain, point, probes),
+        "overlap": _pair(chain.network(point, *tensor), probes, chain.depth)["overlap"],
         "gradient": np.array([_part(chain, point, mean_square, tensor, layer) for layer in range(chain.depth)]),
     }
 
 
-def _overlap(chain: Chain, point: Point, probes: Array) -> Array:
-    """E[z_1 z_2] with order 1/n; nan where averages over two inputs cannot be had."""
-    nothing = np.zeros(chain.depth)
-    try:
-        pair = initialization_theory(chain.network(point, nothing, nothing), probes, ("K", "G1"), rtol=1e-6)
-    except RgflowError:
-        return np.full(chain.depth, np.nan)
-    K, G1 = (pair[name].values[:, 0, -1] for name in ("K", "G1"))
-    return np.asarray(K + G1 / np.array(chain.widths[:-1]))
+def _pair(network: Network | None, probes: Array, depth: int) -> dict[str, Array]:
+    """E[z_1^2] and E[z_1 z_2] with order 1/n, (layer,); nan beyond the network, and where averages cannot be had."""
+    found = {name: np.full(depth, np.nan) for name in ("K", "overlap")}
+    if network is None:
+        return found
+    with suppress(RgflowError):
+        pair = initialization_theory(network, probes, ("K", "G1"), rtol=1e-6)
+        n = np.array(network.widths[:-1], dtype=np.float64)
+        for name, other in (("K", 0), ("overlap", -1)):
+            found[name][: network.depth] = pair["K"].values[:, 0, other] + pair["G1"].values[:, 0, other] / n
+    return found
 
 
 def _part(chain: Chain, point: Point, mean_square: float, tensor: Array, layer: int) -> float:

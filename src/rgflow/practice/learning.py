@@ -17,7 +17,7 @@ from rgflow.practice.rates import RATES, kept_modes
 from rgflow.practice.units import Training
 from rgflow.theory.depth.single_input import single_input_theory
 from rgflow.theory.initialization.tensors import initialization_theory
-from rgflow.theory.learning.training import expected_loss, learned_fraction, train_spectrum
+from rgflow.theory.learning.training import expected_loss, train_spectrum
 
 Array = NDArray[np.float64]
 
@@ -35,7 +35,7 @@ def learning(
     limits = []
     for kind in RATES:
         theta = np.linalg.eigvalsh(found.contributions(*rates[kind]).sum(axis=0))[-1]
-        limits.append(training.rate(training.limit(theta), N, outputs) if theta > 0.0 else np.nan)
+        limits.append(training.rate(training.safe(theta), N, outputs) if theta > 0.0 else np.nan)
     variables["safe_rate"] = ("rates", np.array(limits))
     variables["suggested_rate"] = ("rates", SUGGESTED * np.array(limits))
     variables["initial_spread"] = (), math.sqrt(float(np.mean(found.K[-1].diagonal())))
@@ -53,7 +53,7 @@ def _modes(found: Flow, tensor: Array, batch: Batch, training: Training) -> dict
     Theta = found.contributions(*tensor).sum(axis=0)
     theta, modes = train_spectrum(Theta, len(Theta))
     weight = theta if batch.targets is None else ((modes.T @ batch.targets) ** 2).sum(axis=1)
-    eta = SUGGESTED * training.limit(theta[-1]) / (1.0 - training.momentum)
+    eta = SUGGESTED * training.safe(theta[-1]) / (1.0 - training.momentum)
     slowest = theta[kept_modes(theta, weight)].min()
     return {
         "theta_eigenvalue": ("mode", theta),
@@ -138,17 +138,22 @@ def _final_spread(found: Flow, tensor: Array, training: Training) -> float:
 
 
 def _learned(Theta: Array, count: int, training: Training, steps: int) -> Array:
-    """M_t = Theta_.A [1 - (1 - eta Theta_AA)^t]/Theta_AA at the suggested rate, (N, count); momentum speeds it up."""
+    """M_t = Theta_.A f_t(Theta_AA) at the suggested rate, such that the mean output is M_t y, (N, count)."""
     theta, modes = train_spectrum(Theta, count)
-    eta = SUGGESTED * training.limit(theta[-1]) / (1.0 - training.momentum)
-    return np.asarray(Theta[:, :count] @ modes * learned_fraction(theta, eta, steps) @ modes.T)
+    eta = SUGGESTED * training.safe(theta[-1])
+    return np.asarray(Theta[:, :count] @ modes * learned_fraction(theta, eta, training.momentum, steps) @ modes.T)
+
+
+def learned_fraction(theta: Array, eta: float, momentum: float, steps: int) -> Array:
+    """f_t(theta) = (1 - z_t)/theta of the errors z_(t+1) = (1 - eta theta) z_t + momentum (z_t - z_(t-1)), z_0 = z_(-1) = 1."""
+    before, now = np.zeros_like(theta), np.zeros_like(theta)
+    for _ in range(steps):
+        before, now = now, now + eta * (1.0 - theta * now) + momentum * (now - before)
+    return now
 
 
 def loss_after(found: Flow, tensor: Array, targets: Array, training: Training, steps: int) -> float:
-    """Mean over seeds of torch's square loss after full-batch steps at the suggested rate, at infinite width.
-
-    Of momentum only the late times, where it is a factor on the rate.
-    """
+    """Mean over seeds of torch's square loss after full-batch steps at the suggested rate, at infinite width."""
     K, Theta = found.K[-1], found.contributions(*tensor).sum(axis=0)
     learned = _learned(Theta, len(Theta), training, steps)
     deviation = np.eye(len(Theta)) - learned

@@ -203,8 +203,9 @@ class _Reader:
         return (node for node in self.graph.nodes if node in needed)
 
     def _is_state(self, node: fx.Node) -> bool:
-        """Whether a boundary is the preactivation of a Linear, or a sum with one."""
-        return self.nodes.is_linear(node) or bool(self.nodes.summands(node))
+        """Whether a boundary is the preactivation of a Linear, or a sum of such."""
+        parts = [part for _, part in self.nodes.summands(node)]
+        return self.nodes.is_linear(node) or (bool(parts) and all(map(self._is_state, parts)))
 
     def _opaque(self) -> bool:
         """Cut at every boundary that is neither an input nor a Linear nor a sum of such."""

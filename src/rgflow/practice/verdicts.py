@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 
 from rgflow.practice.learning import STEPS
+from rgflow.practice.units import Training
 
 ALIKE = 0.99
 """Mean correlation from which inputs are called alike."""
@@ -35,6 +36,7 @@ def state_line(now: xr.Dataset, critical: xr.Dataset) -> str:
     kind = phase(now, critical)
     if kind == "divergent":
         return f"Now divergent: {now.attrs['remark']}."
+    kind = "close to critical" if kind == "critical" else kind
     return f"Now {kind}: {_correlation_words(now)}{_kernel_words(now)}."
 
 
@@ -75,21 +77,22 @@ def last_kappa(data: xr.Dataset) -> float:
     return float(known[-1]) if known.size else math.nan
 
 
-def learning_line(critical: xr.Dataset, optimizer: str) -> str:
+def learning_line(critical: xr.Dataset, training: Training) -> str:
     """Learning rates, what they are worth, and the spread over seeds."""
     if "initial_spread" not in critical:
         return "Training: no prediction."
     spread = f"Over seeds outputs scatter by {float(critical['initial_spread']):.3g} at the start"
     if "final_spread" in critical:
         spread += f" and, on held-out inputs, by {float(critical['final_spread']):.3g} after {STEPS} steps"
-    if optimizer == "adam":
+    if training.optimizer == "adam":
         return f"Adam: parameter_groups(lr) scales with width, no value is predicted. {spread}."
     if "steps_to_learn" not in critical:
         return f"{spread}."
     safe = float(critical["safe_rate"].sel(rates="tensor"))
+    slack = "" if training.momentum else ", 2 to 4 times the limit often works (catapult)"
     return (
-        f"parameter_groups: lr is safe below {safe:.3g}, {safe / 2:.3g} is suggested, 2 to 4 times the limit often works "
-        f"(catapult); {float(critical['steps_to_learn']):.3g} steps learn the slowest mode that matters by 1/e. {spread}."
+        f"parameter_groups: lr is safe below {safe:.3g}, {safe / 2:.3g} is suggested{slack}; "
+        f"{float(critical['steps_to_learn']):.3g} steps learn the slowest mode that matters by 1/e. {spread}."
     )
 
 

@@ -239,7 +239,7 @@ def _practice_variables() -> Iterator[Variable]:
         "ntk_share", layer, "f", "part of a layer's parameters in the NTK of the outputs", "mean over inputs", True
     )
     yield Variable(
-        "safe_rate", scalar, "f", "largest safe learning rate of torch", "2 (1 + momentum)/(c h theta_max)", True
+        "safe_rate", scalar, "f", "largest safe learning rate of torch", "2/(c h theta_max), half with momentum", True
     )
     yield Variable("suggested_rate", scalar, "f", "suggested learning rate of torch", "half the safe one", True)
     yield Variable("steps_to_learn", scalar, "f", "steps to learn the slowest kept mode by 1/e", "1/(eta theta)", True)
