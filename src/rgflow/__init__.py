@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rgflow.network import Network
     from rgflow.posterior.blocks import sample_posterior
     from rgflow.posterior.diagnostics import posterior_diagnostics
+    from rgflow.practice.advise import advise, critical_
     from rgflow.sampling.blocks import sample_initialization
     from rgflow.sampling.dntk import sample_dntk
     from rgflow.store.open import open_results
@@ -39,9 +40,11 @@ __all__ = [
     "Network",
     "RgflowError",
     "activation",
+    "advise",
     "bayes_theory",
     "check_activation",
     "critical",
+    "critical_",
     "dntk_theory",
     "finite_width_tensors",
     "generalization",
@@ -64,9 +67,11 @@ _HOME = {
     "Network": "rgflow.network",
     "RgflowError": "rgflow.errors",
     "activation": "rgflow.activations.registry",
+    "advise": "rgflow.practice.advise",
     "bayes_theory": "rgflow.theory.learning.bayes",
     "check_activation": "rgflow.theory.criticality.activation_check",
     "critical": "rgflow.theory.criticality.critical",
+    "critical_": "rgflow.practice.advise",
     "dntk_theory": "rgflow.theory.initialization.dntk",
     "finite_width_tensors": "rgflow.theory.initialization.finite_width",
     "generalization": "rgflow.theory.learning.generalization",
