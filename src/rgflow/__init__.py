@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from rgflow.theory.initialization.finite_width import finite_width_tensors
     from rgflow.theory.initialization.tensors import initialization_theory
     from rgflow.theory.learning.bayes import bayes_theory
-    from rgflow.theory.learning.generalization import generalization
     from rgflow.theory.learning.evidence import evidence_map
+    from rgflow.theory.learning.generalization import generalization
     from rgflow.theory.learning.linear_posterior import linear_posterior
     from rgflow.theory.learning.training import training_theory
     from rgflow.training.ensemble import train_ensemble
@@ -46,9 +46,9 @@ __all__ = [
     "critical",
     "critical_",
     "dntk_theory",
+    "evidence_map",
     "finite_width_tensors",
     "generalization",
-    "evidence_map",
     "infinite_width_theory",
     "initialization_theory",
     "linear_posterior",

@@ -12,7 +12,6 @@ from literal_training import Combined, Literal, literal_covariance, random_tenso
 
 from rgflow.errors import RgflowError
 from rgflow.network import Network
-from rgflow.store.variables import document, validate
 from rgflow.theory.initialization.finite_width import finite_width_tensors
 from rgflow.theory.initialization.tensors import initialization_theory
 from rgflow.theory.learning.dynamics import Dynamics
@@ -21,6 +20,7 @@ from rgflow.theory.learning.infinite_width import train_spectrum
 from rgflow.theory.learning.next_order import moments, two_time_covariance
 from rgflow.theory.learning.statistics import OutputTensors, row_statistics
 from rgflow.theory.learning.training import training_theory
+from rgflow.variables.library import document, library
 
 TIMES = (0, 1, 2, 8)
 END = 160  # literal steps after which nothing moves any more, for the step sizes used here
@@ -301,4 +301,4 @@ def test_a_repeated_train_input_is_named() -> None:
 
 @pytest.mark.parametrize("settings", [{"steps": TIMES}, {"times": (0.0, 2.0), "learning_rate": 0.0}])
 def test_every_variable_is_registered(settings: dict[str, Any]) -> None:
-    validate(document(theory(**settings)), "training theory")
+    library().validate(document(theory(**settings)), "training theory")

@@ -96,7 +96,7 @@ class Layers:
 
 def hidden_activations(network: Network) -> tuple[Activation, ...]:
     """The activations of the layers 1..L-1."""
-    return (network.activation,) * (network.depth - 1)
+    return network.activations
 
 
 def hidden_layers(network: Network, inputs: Tensor, train_count: int, dtype: torch.dtype) -> Layers:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from rgflow.chapters.criticality.variables import VARIABLES
 from rgflow.study.stage import Cell, Chapter, Config, Figure, Stage
+from rgflow.variables.criticality import VARIABLES
 
 HOME = "rgflow.chapters.criticality"
 _PHASES = {"phases": "theory/criticality"}

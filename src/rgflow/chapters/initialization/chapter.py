@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from rgflow.chapters.initialization import cost
 from rgflow.chapters.initialization.section import Ensemble
-from rgflow.chapters.initialization.variables import VARIABLES
 from rgflow.chapters.networks.axes import BLOCK_CELL, CELL, WIDE_CELL
 from rgflow.errors import RgflowError
 from rgflow.study.stage import Cell, Chapter, Config, Figure, Stage
+from rgflow.variables.initialization import VARIABLES
 
 HOME = "rgflow.chapters.initialization"
 _DEEP = 12  # layers from which on an exponent of depth can be measured

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from rgflow.chapters.networks.axes import AXES, CELL
 from rgflow.chapters.networks.section import Networks
-from rgflow.chapters.networks.variables import VARIABLES
 from rgflow.errors import RgflowError
 from rgflow.study.stage import Chapter, Config, Stage
+from rgflow.variables.networks import VARIABLES
 
 
 def require(config: Config) -> None:

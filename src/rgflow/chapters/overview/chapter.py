@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from rgflow.chapters.overview.variables import VARIABLES
 from rgflow.study.stage import Chapter, Every, Figure
+from rgflow.variables.comparison import VARIABLES
 
 HOME = "rgflow.chapters.overview"
 

@@ -6,9 +6,9 @@ from rgflow.chapters.initialization.cost import by_layer, whole
 from rgflow.chapters.networks.axes import BLOCK_CELL, CELL, WIDE_CELL
 from rgflow.chapters.training import cost
 from rgflow.chapters.training.section import Training
-from rgflow.chapters.training.variables import VARIABLES
 from rgflow.errors import RgflowError
 from rgflow.study.stage import Chapter, Config, Cost, Figure, Stage
+from rgflow.variables.training import VARIABLES
 
 HOME = "rgflow.chapters.training"
 _NETWORK = {"inputs": "inputs", "hyperparameters": "theory/hyperparameters"}

@@ -165,7 +165,9 @@ def _wanted(network: Network, tensors: Iterable[str] | None) -> list[str]:
     """Names of the tensors wanted, of those that exist."""
     existing = _existing(network)
     if tensors is None:
-        return list(existing if network.residual or not any(sigma.kinks for sigma in network.activations) else RECURSIONS)
+        return list(
+            existing if network.residual or not any(sigma.kinks for sigma in network.activations) else RECURSIONS
+        )
     wanted = known_tensors(existing, tensors)
     if not set(wanted).isdisjoint(DNTK_RECURSIONS):
         network.require_smooth("the dNTK")

@@ -179,7 +179,8 @@ def _dims(name: str) -> tuple[str, ...]:
 
 
 def _posterior_covariance(K: Array, M: Array, noise: float) -> Array:
-    """Return K - M K_{A.} as J K J^T + noise M M^T, J = 1 - M: symmetric and never negative by rounding."""
-    J = np.eye(len(K))
-    J[:, : M.shape[1]] -= M
-    return J @ K @ J.T + noise * M @ M.T
+    """Return K - M K_{A.} as J K J^T + noise M M^T, J = 1 - M: with a root of K, so that no rounding makes it negative."""
+    kappa, modes = np.linalg.eigh(K)
+    root = modes * np.sqrt(np.maximum(kappa, 0.0))
+    root -= M @ root[: M.shape[1]]
+    return np.asarray(root @ root.T + noise * M @ M.T)

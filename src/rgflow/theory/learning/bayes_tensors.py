@@ -22,7 +22,7 @@ def hidden_tensors(network: Network, tensors: xr.Dataset) -> tuple[HiddenTensors
     """Tensors of the last hidden layer and their errors, likewise."""
     layer = network.depth - 1
     here, errors = _layer(tensors, layer), quadrature_errors(tensors, layer)
-    averages = Expectations(network.activation, here.K)
+    averages = Expectations(network.activation_of(layer), here.K)
     J0 = averages.jacobian(0)
     J0_errors = np.broadcast_to(averages.error * np.abs(J0).max(axis=-1, keepdims=True), J0.shape)
     return HiddenTensors(*here, J0), HiddenTensors(*errors, J0_errors)

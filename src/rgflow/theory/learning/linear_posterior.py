@@ -71,7 +71,7 @@ def linear_posterior(
         hidden layer narrower than the outputs.
     """
     network.require_plain("an exact posterior")
-    if network.activation.slopes != (1.0, 1.0):
+    if any(sigma.slopes != (1.0, 1.0) for sigma in network.activations):
         raise RgflowError(f"activation is {network.activation.label}; exact posteriors at any depth hold for linear")
     task = Task(train_inputs, train_targets, test_inputs)
     task.check_fits(network)

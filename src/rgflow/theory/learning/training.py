@@ -150,6 +150,6 @@ def learning_rate(network: Network, train_inputs: ArrayLike, step_fraction: floa
 def _check_order(network: Network, order: str) -> None:
     if order not in ORDERS:
         raise RgflowError(f"order = {order!r}; allowed are {', '.join(ORDERS)}")
-    if order == "next" and (network.residual or network.activation.kinks):
+    if order == "next" and (network.residual or any(sigma.kinks for sigma in network.activations)):
         what = "a residual network" if network.residual else f"activation = {network.activation.label}, which has kinks"
         raise RgflowError(f"order = 'next' is not known of {what}; use order='leading'")
