@@ -14,7 +14,8 @@ from rgflow.network import Network
 from rgflow.theory.learning.bayes import bayes_theory
 from rgflow.theory.learning.dynamics import learned_fraction
 from rgflow.theory.learning.output import output_kernels
-from rgflow.theory.learning.training import learning_rate, training_theory
+from rgflow.theory.learning.rate import learning_rate
+from rgflow.theory.learning.training import training_theory
 
 NETWORK = Network("relu", (3, 9, 9, 2), 0.1, 1.7, lambda_b=(0.3, 0.2, 0.5), lambda_W=(1.0, 0.8, 1.2))
 STEPS = (0, 1, 2, 7, 40)

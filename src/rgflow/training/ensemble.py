@@ -15,7 +15,7 @@ from rgflow.compute import find_device, map_tasks, one_thread, physical_memory
 from rgflow.errors import RgflowError
 from rgflow.network import Network
 from rgflow.task import Task
-from rgflow.theory.learning.training import learning_rate
+from rgflow.theory.learning.rate import learning_rate
 from rgflow.training.chunk import Chunk, members_per_chunk
 from rgflow.training.combine import combine_training
 from rgflow.training.frozen import Frozen

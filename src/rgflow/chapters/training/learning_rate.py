@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from rgflow.chapters.inputs.read import task_of
 from rgflow.chapters.networks.build import network_of
-from rgflow.theory.learning.training import learning_rate
+from rgflow.theory.learning.rate import learning_rate
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def run(datasets: Datasets, spec: Spec, _resources: Resources) -> xr.Dataset:
-    """See :func:`rgflow.theory.learning.training.learning_rate`."""
+    """See :func:`rgflow.theory.learning.rate.learning_rate`."""
     import xarray as xr
 
     task = task_of(datasets)

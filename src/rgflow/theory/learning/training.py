@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike
 
@@ -25,7 +24,7 @@ from rgflow.theory.learning.next_order import next_order
 from rgflow.theory.learning.output import output_kernels
 from rgflow.theory.learning.parts import PARTS
 from rgflow.theory.learning.record import recorded
-from rgflow.theory.learning.schedule import Schedule, step_size
+from rgflow.theory.learning.schedule import Schedule
 from rgflow.theory.learning.source import Tensors, output_tensors
 from rgflow.theory.learning.statistics import OutputTensors
 
@@ -124,27 +123,6 @@ def training_theory(
 
     found = mean_and_error(map(coefficients, output_tensors(network, task.inputs, Theta, tensors)))
     return result.assign(found).assign_coords(part=list(PARTS))
-
-
-def learning_rate(network: Network, train_inputs: ArrayLike, step_fraction: float) -> float:
-    """Return the learning rate of ``training_theory``, eta = step_fraction * 2 / theta_max to six digits.
-
-    Parameters
-    ----------
-    network
-        As for ``training_theory``.
-    train_inputs
-        Shape (sample, feature).
-    step_fraction
-        Learning rate in units of the stability limit, between 0 and 1.
-
-    Raises
-    ------
-    RgflowError
-        A step fraction out of range, a vanishing or non-finite kernel.
-    """
-    _, Theta = output_kernels(network, np.asarray(train_inputs, dtype=np.float64))
-    return step_size(train_spectrum(Theta, len(Theta)).theta[-1], step_fraction)
 
 
 def _check_order(network: Network, order: str) -> None:

@@ -22,7 +22,7 @@ def draw(phases: Mapping[str, xr.Dataset]) -> Figure:
     Parameters
     ----------
     phases : mapping
-        As for :func:`rgflow.figures.kernel_flow.draw`.
+        As for :func:`rgflow.chapters.criticality.figures.kernel_flow.draw`.
     """
     laws = with_laws(phases)
     if not laws:
