@@ -12,14 +12,18 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rgflow.activations.registry import Activation, activation
     from rgflow.errors import RgflowError
+    from rgflow.gaussian import wick
     from rgflow.network import Network
     from rgflow.sampling.blocks import sample_initialization
     from rgflow.sampling.dntk import sample_dntk
     from rgflow.store.open import open_results
     from rgflow.streaming import stream_infinite_width
+    from rgflow.theory.criticality import flow
     from rgflow.theory.criticality.activation_check import check_activation
     from rgflow.theory.criticality.critical import critical
+    from rgflow.theory.depth import information
     from rgflow.theory.infinite_width.kernels import infinite_width_theory
+    from rgflow.theory.initialization import action
     from rgflow.theory.initialization.dntk import dntk_theory
     from rgflow.theory.initialization.tensors import initialization_theory
     from rgflow.theory.learning.bayes import bayes_theory
@@ -32,12 +36,15 @@ __all__ = [
     "Activation",
     "Network",
     "RgflowError",
+    "action",
     "activation",
     "bayes_theory",
     "check_activation",
     "critical",
     "dntk_theory",
+    "flow",
     "infinite_width_theory",
+    "information",
     "initialization_theory",
     "open_results",
     "sample_dntk",
@@ -45,7 +52,16 @@ __all__ = [
     "stream_infinite_width",
     "train_ensemble",
     "training_theory",
+    "wick",
 ]
+
+# modules whose functions are public under the module's name, chapter by chapter
+_MODULES = {
+    "action": "rgflow.theory.initialization.action",
+    "flow": "rgflow.theory.criticality.flow",
+    "information": "rgflow.theory.depth.information",
+    "wick": "rgflow.gaussian.wick",
+}
 
 _HOME = {
     "Activation": "rgflow.activations.registry",
@@ -68,10 +84,13 @@ _HOME = {
 
 
 def __getattr__(name: str) -> Any:
-    """Import a public name from its home module on first use."""
-    if name not in _HOME:
+    """Import a public name from its home module, or a public module, on first use."""
+    if name in _MODULES:
+        value: Any = import_module(_MODULES[name])
+    elif name in _HOME:
+        value = getattr(import_module(_HOME[name]), name)
+    else:
         raise AttributeError(f"module 'rgflow' has no attribute {name!r}")
-    value = getattr(import_module(_HOME[name]), name)
     globals()[name] = value
     return value
 
