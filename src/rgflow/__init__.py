@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rgflow.activations.registry import Activation, activation
     from rgflow.errors import RgflowError
+    from rgflow.gaussian import wick
     from rgflow.network import Network
     from rgflow.posterior.blocks import sample_posterior
     from rgflow.posterior.diagnostics import posterior_diagnostics
@@ -20,9 +21,12 @@ if TYPE_CHECKING:
     from rgflow.sampling.dntk import sample_dntk
     from rgflow.store.open import open_results
     from rgflow.streaming import stream_infinite_width
+    from rgflow.theory.criticality import flow
     from rgflow.theory.criticality.activation_check import check_activation
     from rgflow.theory.criticality.critical import critical
+    from rgflow.theory.depth import information
     from rgflow.theory.infinite_width.kernels import infinite_width_theory
+    from rgflow.theory.initialization import action
     from rgflow.theory.initialization.dntk import dntk_theory
     from rgflow.theory.initialization.finite_width import finite_width_tensors
     from rgflow.theory.initialization.tensors import initialization_theory
@@ -39,6 +43,7 @@ __all__ = [
     "Activation",
     "Network",
     "RgflowError",
+    "action",
     "activation",
     "advise",
     "bayes_theory",
@@ -48,8 +53,10 @@ __all__ = [
     "dntk_theory",
     "evidence_map",
     "finite_width_tensors",
+    "flow",
     "generalization",
     "infinite_width_theory",
+    "information",
     "initialization_theory",
     "linear_posterior",
     "open_results",
@@ -60,7 +67,16 @@ __all__ = [
     "stream_infinite_width",
     "train_ensemble",
     "training_theory",
+    "wick",
 ]
+
+# modules whose functions are public under the module's name, chapter by chapter
+_MODULES = {
+    "action": "rgflow.theory.initialization.action",
+    "flow": "rgflow.theory.criticality.flow",
+    "information": "rgflow.theory.depth.information",
+    "wick": "rgflow.gaussian.wick",
+}
 
 _HOME = {
     "Activation": "rgflow.activations.registry",
@@ -91,10 +107,13 @@ _HOME = {
 
 
 def __getattr__(name: str) -> Any:
-    """Import a public name from its home module on first use."""
-    if name not in _HOME:
+    """Import a public name from its home module, or a public module, on first use."""
+    if name in _MODULES:
+        value: Any = import_module(_MODULES[name])
+    elif name in _HOME:
+        value = getattr(import_module(_HOME[name]), name)
+    else:
         raise AttributeError(f"module 'rgflow' has no attribute {name!r}")
-    value = getattr(import_module(_HOME[name]), name)
     globals()[name] = value
     return value
 

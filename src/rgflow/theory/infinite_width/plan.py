@@ -27,7 +27,7 @@ class Layer:
     averages, ss_diagonal, dd_diagonal
         Pair averages in layer l, and those of equal inputs.
     C_b, C_W, lambda_b, lambda_W, skip
-        Hyperparameters of layer l+1 and strength of the skip connection.
+        Hyperparameters of layer l+1 and squared strength of the skip connection.
     root, deviation
         Root mean square of sigma in layer l and of the preactivation in layer l+1, by input.
     shares
@@ -48,7 +48,7 @@ class Layer:
     shares: tuple[Block, ...]
 
     def next(self, rows: slice, cols: slice, K: Block, Theta: Block, apart: Block | None) -> Pairs:
-        """K' = C_b + C_W ss + xi_2^2 K, Theta' = lambda_b + lambda_W ss + (C_W dd + xi_2^2) Theta, and how far apart."""
+        """K' = C_b + C_W ss + skip K, Theta' = lambda_b + lambda_W ss + (C_W dd + skip) Theta, and how far apart."""
         ss, dd, sigma_apart = self.averages(rows, cols, K, apart)
         if rows == cols:
             np.fill_diagonal(ss, self.ss_diagonal[rows])
@@ -143,7 +143,7 @@ def _layer(network: Network, layer: int, variance: Block, Theta: Block, dtype: A
     sigma = network.activation_of(layer)
     averages = dual(sigma, variance.astype(dtype), _TOLERANCE.get(dtype.name, 1e-10))
     C_b, C_W, lambda_b, lambda_W = network.hyperparameters(layer + 1)
-    skip = network.xi_2**2
+    skip = network.architecture.skip**2
     ss, dd = mean_squares(sigma, variance)
     after = C_b + C_W * ss + skip * variance
     Theta = lambda_b + lambda_W * ss + (C_W * dd + skip) * Theta
