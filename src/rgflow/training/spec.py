@@ -11,7 +11,7 @@ import numpy as np
 from pydantic import ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt, TypeAdapter, ValidationError
 
 from rgflow.errors import RgflowError
-from rgflow.task import recorded_steps
+from rgflow.task import logarithmic_steps, recorded_steps
 
 Choice = Literal["none", "ends", "all"] | tuple[NonNegativeInt, ...]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
@@ -151,12 +151,6 @@ class TrainingSpec:
 
 _LINEARIZED: dict[str, Any] = {"loss": "mse", "optimizer": "gd", "momentum": 0.0, "batch_size": None}
 """The training whose linearization is known."""
-
-
-def logarithmic_steps(steps: int, records: int) -> tuple[int, ...]:
-    """Step numbers from 0 to ``steps``, spaced logarithmically, about ``records`` of them."""
-    spaced = np.geomspace(1, steps, max(records - 1, 1)).round().astype(int)
-    return tuple(int(step) for step in np.unique([0, *spaced, steps]))
 
 
 def _chosen(choice: Literal["none", "ends", "all"] | Sequence[int], recorded: tuple[int, ...]) -> tuple[int, ...]:

@@ -74,8 +74,8 @@ def _blocks(config: Config, section: str) -> Mapping[str, dict[str, int]]:
     settings = getattr(config, section) if section else None
     if settings is None:
         return {}
-    count = settings.members // settings.block
-    return {f"{index:04d}": {"first": index * settings.block, "count": settings.block} for index in range(count)}
+    size = settings.block or settings.members
+    return {f"{index:04d}": {"first": index * size, "count": size} for index in range(settings.members // size)}
 
 
 def _labelled(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from rgflow.chapters.initialization.cost import by_layer, whole
 from rgflow.chapters.networks.axes import BLOCK_CELL, CELL, WIDE_CELL
 from rgflow.chapters.training import cost
-from rgflow.chapters.training.section import Training
+from rgflow.chapters.training.section import NETWORK_KEYS, RECORD_KEYS, Training
 from rgflow.errors import RgflowError
-from rgflow.study.stage import Chapter, Config, Cost, Figure, Stage
+from rgflow.study.stage import Cell, Chapter, Config, Cost, Figure, Stage
 from rgflow.variables.training import VARIABLES
 
 HOME = "rgflow.chapters.training"
@@ -15,11 +15,22 @@ _NETWORK = {"inputs": "inputs", "hyperparameters": "theory/hyperparameters"}
 _SIDES = {"theory": "theory/training", "trained": "training/combine"}
 
 
-def require(config: Config) -> None:
-    """Stop before any job if training is asked of networks that are not trained."""
-    if config.networks.residual is not None:
-        raise RgflowError("config: training: residual networks are sampled, not trained; give training: null")
+def _predicted(config: Config, _cell: Cell) -> bool:
+    """Theory predicts gradient descent on all samples and the square loss."""
+    training = config.training
+    return training.loss == "mse" and training.optimizer == "gd" and not training.momentum and not training.batch_size
 
+
+def require(config: Config) -> None:
+    """Stop before any job if there are too few networks for errors."""
+    training = config.training
+    if training.members < LEAST_GROUPS * training.group:
+        raise RgflowError(
+            f"config: training.members = {training.members}: errors need at least {LEAST_GROUPS} groups of {training.group}"
+        )
+
+
+LEAST_GROUPS = 4
 
 STAGES = (
     Stage(
@@ -39,7 +50,8 @@ STAGES = (
         axes=CELL,
         section="training",
         reads=_NETWORK,
-        config=tuple(f"training.{key}" for key in ("step_fraction", "steps", "records")),
+        config=tuple(f"training.{key}" for key in RECORD_KEYS),
+        when=_predicted,
         cost=Cost(work=by_layer, piece=whole),
     ),
     Stage(
@@ -49,7 +61,7 @@ STAGES = (
         axes=BLOCK_CELL,
         section="training",
         reads={**_NETWORK, "learning_rate": "theory/learning_rate"},
-        config=tuple(f"training.{key}" for key in ("steps", "records", "dtype", "seed")),
+        config=tuple(f"training.{key}" for key in NETWORK_KEYS),
         folder="training",
         parallel=True,
         cost=cost.BLOCK,

@@ -13,10 +13,19 @@ def _samples(config: Config) -> int:
     return int(config.inputs.train + config.inputs.test)
 
 
+def _block(config: Config) -> int:
+    return int(config.training.block or config.training.members)
+
+
+def _steps(config: Config) -> int:
+    steps = config.training.steps
+    return int(steps if isinstance(steps, int) else steps[-1])
+
+
 def _descent(config: Config, cell: Cell) -> float:
     """Members x steps x 6 operations per weight and sample: forward, backward, gradient."""
     weights = cell["depth"] * cell["width"] ** 2 + _WIDE
-    return float(config.training.block * config.training.steps * 6 * weights * _samples(config))
+    return float(_block(config) * _steps(config) * 6 * weights * _samples(config))
 
 
 def _recorded(config: Config) -> float:
@@ -27,11 +36,10 @@ def _recorded(config: Config) -> float:
 
 def _few_steps(config: Config, _cell: Cell, spec: Spec) -> Piece:
     """A few steps of a few members; what is recorded of a member is nearly all that is stored."""
-    settings = config.training
-    members, steps = min(_FEW_MEMBERS, settings.block), min(_FEW_STEPS, settings.steps)
+    members, steps = min(_FEW_MEMBERS, _block(config)), min(_FEW_STEPS, _steps(config))
     few = {**spec, "block": {"first": 0, "count": members}, "training": {**spec["training"], "steps": steps}}
-    return Piece(few, settings.steps / steps * settings.block / members, settings.block / members)
+    return Piece(few, _steps(config) / steps * _block(config) / members, _block(config) / members)
 
 
-BLOCK = Cost(work=_descent, numbers=lambda config, _: _recorded(config) * config.training.block, piece=_few_steps)
+BLOCK = Cost(work=_descent, numbers=lambda config, _: _recorded(config) * _block(config), piece=_few_steps)
 COMBINE = Cost(numbers=lambda config, _: _recorded(config) * config.training.members)

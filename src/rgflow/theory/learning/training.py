@@ -125,9 +125,16 @@ def training_theory(
     return result.assign(found).assign_coords(part=list(PARTS))
 
 
+def highest_order(network: Network) -> str:
+    """The highest order that is known of a network: "next" of smooth activations in plain networks."""
+    kinked = any(sigma.kinks for sigma in network.activations)
+    return "leading" if kinked or network.architecture.name != "plain" else "next"
+
+
 def _check_order(network: Network, order: str) -> None:
     if order not in ORDERS:
         raise RgflowError(f"order = {order!r}; allowed are {', '.join(ORDERS)}")
-    if order == "next" and (network.residual or any(sigma.kinks for sigma in network.activations)):
-        what = "a residual network" if network.residual else f"activation = {network.activation.label}, which has kinks"
+    if order == "next" and highest_order(network) != "next":
+        smooth = not any(sigma.kinks for sigma in network.activations)
+        what = f"a {network.architecture.name} network" if smooth else f"{network.activation.label}, which has kinks"
         raise RgflowError(f"order = 'next' is not known of {what}; use order='leading'")
