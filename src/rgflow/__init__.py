@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from rgflow.theory.learning.bayes import bayes_theory
     from rgflow.theory.learning.evidence import evidence_map
     from rgflow.theory.learning.linear_posterior import linear_posterior
+    from rgflow.theory.learning.one_hidden_layer import one_hidden_layer_posterior
     from rgflow.theory.learning.training import training_theory
     from rgflow.training.ensemble import train_ensemble
 
@@ -41,6 +42,7 @@ __all__ = [
     "infinite_width_theory",
     "initialization_theory",
     "linear_posterior",
+    "one_hidden_layer_posterior",
     "open_results",
     "sample_dntk",
     "sample_initialization",
@@ -61,6 +63,7 @@ _HOME = {
     "infinite_width_theory": "rgflow.theory.infinite_width.kernels",
     "initialization_theory": "rgflow.theory.initialization.tensors",
     "linear_posterior": "rgflow.theory.learning.linear_posterior",
+    "one_hidden_layer_posterior": "rgflow.theory.learning.one_hidden_layer",
     "open_results": "rgflow.store.open",
     "sample_dntk": "rgflow.sampling.dntk",
     "sample_initialization": "rgflow.sampling.blocks",
