@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from rgflow.theory.criticality.critical import critical
     from rgflow.theory.infinite_width.kernels import infinite_width_theory
     from rgflow.theory.initialization.dntk import dntk_theory
+    from rgflow.theory.initialization.finite_width import finite_width_tensors
     from rgflow.theory.initialization.tensors import initialization_theory
     from rgflow.theory.learning.bayes import bayes_theory
     from rgflow.theory.learning.evidence import evidence_map
@@ -39,6 +40,7 @@ __all__ = [
     "critical",
     "dntk_theory",
     "evidence_map",
+    "finite_width_tensors",
     "infinite_width_theory",
     "initialization_theory",
     "linear_posterior",
@@ -60,6 +62,7 @@ _HOME = {
     "critical": "rgflow.theory.criticality.critical",
     "dntk_theory": "rgflow.theory.initialization.dntk",
     "evidence_map": "rgflow.theory.learning.evidence",
+    "finite_width_tensors": "rgflow.theory.initialization.finite_width",
     "infinite_width_theory": "rgflow.theory.infinite_width.kernels",
     "initialization_theory": "rgflow.theory.initialization.tensors",
     "linear_posterior": "rgflow.theory.learning.linear_posterior",

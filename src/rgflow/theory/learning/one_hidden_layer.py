@@ -28,7 +28,7 @@ from rgflow.theory.learning.exact_posterior import Moments, posterior_dataset
 from rgflow.theory.learning.neuron_nodes import REACH, neuron_nodes
 
 _MAX_TARGETS = 2
-_FINENESS = (1.0, 1.6, 2.5)
+_FINENESS = (1.0, 1.6)
 _AGREE = 1e-10
 _AT_ONCE = 2**22
 
