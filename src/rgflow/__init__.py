@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from rgflow.theory.learning.evidence import evidence_map
     from rgflow.theory.learning.generalization import generalization
     from rgflow.theory.learning.linear_posterior import linear_posterior
+    from rgflow.theory.learning.one_hidden_layer import one_hidden_layer_posterior
     from rgflow.theory.learning.training import training_theory
     from rgflow.training.ensemble import train_ensemble
 
@@ -59,6 +60,7 @@ __all__ = [
     "information",
     "initialization_theory",
     "linear_posterior",
+    "one_hidden_layer_posterior",
     "open_results",
     "posterior_diagnostics",
     "sample_dntk",
@@ -92,9 +94,12 @@ _HOME = {
     "finite_width_tensors": "rgflow.theory.initialization.finite_width",
     "generalization": "rgflow.theory.learning.generalization",
     "evidence_map": "rgflow.theory.learning.evidence",
+    "evidence_map": "rgflow.theory.learning.evidence",
+    "finite_width_tensors": "rgflow.theory.initialization.finite_width",
     "infinite_width_theory": "rgflow.theory.infinite_width.kernels",
     "initialization_theory": "rgflow.theory.initialization.tensors",
     "linear_posterior": "rgflow.theory.learning.linear_posterior",
+    "one_hidden_layer_posterior": "rgflow.theory.learning.one_hidden_layer",
     "open_results": "rgflow.store.open",
     "posterior_diagnostics": "rgflow.posterior.diagnostics",
     "sample_dntk": "rgflow.sampling.dntk",

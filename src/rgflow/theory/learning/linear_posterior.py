@@ -23,14 +23,8 @@ from rgflow.task import Task
 from rgflow.theory.initialization.contraction import Array
 from rgflow.theory.initialization.kernel import first_kernel
 from rgflow.theory.learning.conditioning import check_noise, noisy_spectrum
-from rgflow.theory.learning.latent_integral import Integral, posterior_expectation
-
-_DIMS: dict[str, tuple[str, ...]] = {
-    "posterior_mean": ("sample", "output"),
-    "posterior_covariance": ("output_1", "output_2", "sample_1", "sample_2"),
-    "log_evidence": (),
-    "hidden_kernel": ("sample_1", "sample_2"),
-}
+from rgflow.theory.learning.exact_posterior import Moments, posterior_dataset
+from rgflow.theory.learning.latent_integral import posterior_expectation
 
 
 def linear_posterior(
@@ -77,8 +71,11 @@ def linear_posterior(
     task.check_fits(network)
     check_noise(noise)
     problem = _Problem(network, task, noise)
-    integral = posterior_expectation(problem.log_likelihood, problem.moments, problem.dimensions)
-    return _labelled(task, integral).assign_attrs(dimensions=problem.dimensions)
+    found = posterior_expectation(problem.log_likelihood, problem.moments, problem.dimensions)
+    moments = _split(task, found.log_evidence, found.moments)
+    errors = _split(task, found.log_evidence_error, found.moments_error)
+    result = posterior_dataset(task, moments, errors)
+    return result.assign_attrs(dimensions=problem.dimensions, points=found.points)
 
 
 class _Scales(NamedTuple):
@@ -221,31 +218,9 @@ def _product(B: Array, Q: Array, K: Array) -> Array:
     return blocks.reshape(len(B), B.shape[1] * K.shape[0], B.shape[2] * K.shape[1])
 
 
-def _labelled(task: Task, integral: Integral) -> xr.Dataset:
-    """Dataset of the posterior from the moments, second moments made covariances."""
+def _split(task: Task, log_evidence: float, numbers: Array) -> Moments:
+    """The numbers of ``_Problem.moments``, named."""
     N, m = len(task.inputs), task.train_targets.shape[1]
-    shapes = {"posterior_mean": (m, N), "posterior_covariance": (m, N, m, N), "hidden_kernel": (N, N)}
-    edges = np.cumsum([int(np.prod(shape)) for shape in shapes.values()])[:-1]
-    values, errors = (
-        {name: part.reshape(shapes[name]) for name, part in zip(shapes, np.split(numbers, edges), strict=True)}
-        for numbers in (integral.moments, integral.moments_error)
-    )
-    mean, mean_error = values["posterior_mean"], errors["posterior_mean"]
-    values["posterior_covariance"] = values["posterior_covariance"] - np.multiply.outer(mean, mean)
-    crossed = np.multiply.outer(np.abs(mean), mean_error)
-    errors["posterior_covariance"] = errors["posterior_covariance"] + crossed + crossed.transpose(2, 3, 0, 1)
-    found = {"log_evidence": np.asarray(integral.log_evidence), **values}
-    bounds = {"log_evidence": np.asarray(integral.log_evidence_error), **errors}
-    return xr.Dataset(
-        {name: (_DIMS[name], _ordered(name, value)) for name, value in found.items()}
-        | {f"{name}_error": (_DIMS[name], _ordered(name, value)) for name, value in bounds.items()},
-        task.coordinates,
-        {"points": integral.points},
-    )
-
-
-def _ordered(name: str, value: Array) -> Array:
-    """Axes of the moments in the order of the dataset's dimensions."""
-    if name == "posterior_mean":
-        return value.T
-    return value.transpose(0, 2, 1, 3) if name == "posterior_covariance" else value
+    mean, second, hidden = np.split(numbers, np.cumsum([m * N, (m * N) ** 2]))
+    kernels = {"hidden_kernel": hidden.reshape(N, N)}
+    return Moments(np.asarray(log_evidence), mean.reshape(m, N), second.reshape(m, N, m, N), kernels)
