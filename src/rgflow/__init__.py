@@ -19,11 +19,14 @@ if TYPE_CHECKING:
     from rgflow.sampling.dntk import sample_dntk
     from rgflow.store.open import open_results
     from rgflow.streaming import stream_infinite_width
+    from rgflow.theory.criticality.activation_check import check_activation
     from rgflow.theory.criticality.critical import critical
     from rgflow.theory.infinite_width.kernels import infinite_width_theory
     from rgflow.theory.initialization.dntk import dntk_theory
+    from rgflow.theory.initialization.finite_width import finite_width_tensors
     from rgflow.theory.initialization.tensors import initialization_theory
     from rgflow.theory.learning.bayes import bayes_theory
+    from rgflow.theory.learning.generalization import generalization
     from rgflow.theory.learning.linear_posterior import linear_posterior
     from rgflow.theory.learning.training import training_theory
     from rgflow.training.ensemble import train_ensemble
@@ -36,8 +39,11 @@ __all__ = [
     "RgflowError",
     "activation",
     "bayes_theory",
+    "check_activation",
     "critical",
     "dntk_theory",
+    "finite_width_tensors",
+    "generalization",
     "infinite_width_theory",
     "initialization_theory",
     "linear_posterior",
@@ -57,8 +63,11 @@ _HOME = {
     "RgflowError": "rgflow.errors",
     "activation": "rgflow.activations.registry",
     "bayes_theory": "rgflow.theory.learning.bayes",
+    "check_activation": "rgflow.theory.criticality.activation_check",
     "critical": "rgflow.theory.criticality.critical",
     "dntk_theory": "rgflow.theory.initialization.dntk",
+    "finite_width_tensors": "rgflow.theory.initialization.finite_width",
+    "generalization": "rgflow.theory.learning.generalization",
     "infinite_width_theory": "rgflow.theory.infinite_width.kernels",
     "initialization_theory": "rgflow.theory.initialization.tensors",
     "linear_posterior": "rgflow.theory.learning.linear_posterior",

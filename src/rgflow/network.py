@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from rgflow.activations.layers import LayerActivations, layer_activations
 from rgflow.activations.registry import Activation
-from rgflow.activations.registry import activation as find_activation
 from rgflow.errors import RgflowError
+
+ActivationLike = str | Activation | Callable[..., Any]
+"""What :func:`rgflow.activation` takes."""
 
 
 @dataclass(frozen=True, init=False)
@@ -23,7 +27,8 @@ class Network:
     Parameters
     ----------
     activation
-        Name of a registered activation or an ``Activation``.
+        Name of a registered activation, an ``Activation``, or an elementwise function or module of torch (see
+        :func:`rgflow.activation`); or a list of these, one for each hidden layer 1..L-1.
     widths
         (n_0, ..., n_L): input dimension, hidden widths, output dimension.
     C_b, C_W, lambda_b, lambda_W
@@ -34,7 +39,8 @@ class Network:
     Raises
     ------
     RgflowError
-        Unknown activation, widths that are not at least two positive integers, a list whose length is not L,
+        Unknown activation or not one for each hidden layer, widths that are not at least two positive integers, a list whose
+        length is not L,
         C_W <= 0, xi_1 <= 0, a negative C_b or learning rate, a value that is not finite, or a residual network whose
         widths n_1, ..., n_L differ.
     """
@@ -50,7 +56,7 @@ class Network:
 
     def __init__(
         self,
-        activation: str | Activation,
+        activation: ActivationLike | Sequence[ActivationLike],
         widths: Iterable[int],
         C_b: float | Iterable[float],
         C_W: float | Iterable[float],
@@ -60,8 +66,8 @@ class Network:
         xi_2: float = 0.0,
     ) -> None:
         assign = object.__setattr__  # the way around a frozen dataclass's own guard
-        assign(self, "activation", find_activation(activation))
         assign(self, "widths", _valid_widths(widths))
+        assign(self, "activation", layer_activations(activation, self.depth - 1))
         for name, value in {"C_b": C_b, "C_W": C_W, "lambda_b": lambda_b, "lambda_W": lambda_W}.items():
             assign(self, name, _per_layer(name, value, self.depth))
         for layer, weight_variance in enumerate(self.C_W, start=1):
@@ -75,6 +81,19 @@ class Network:
     def depth(self) -> int:
         """Number L of layers with parameters; the output is layer L."""
         return len(self.widths) - 1
+
+    def activation_of(self, layer: int) -> Activation:
+        """sigma of a hidden layer 1..L-1, z^(layer+1) = b + W sigma(z^(layer)); `activation` is that of all of them."""
+        if isinstance(self.activation, LayerActivations):
+            return self.activation.layers[layer - 1]
+        return self.activation
+
+    @property
+    def activations(self) -> tuple[Activation, ...]:
+        """The activations of the hidden layers 1..L-1."""
+        if isinstance(self.activation, LayerActivations):
+            return self.activation.layers
+        return (self.activation,) * (self.depth - 1)
 
     def ratio(self, layer: int) -> float:
         """Width ratio rho_l = n_l / n_{l-1}, for layer 1..L."""
@@ -102,11 +121,10 @@ class Network:
             raise RgflowError(f"xi_1 = {self.xi_1:g}, xi_2 = {self.xi_2:g}: {what} needs a plain network, (1, 0)")
 
     def require_smooth(self, what: str) -> None:
-        """Raise one line that ``what`` is not known of activations with kinks, unless this network's is smooth."""
-        if self.activation.kinks:
-            raise RgflowError(
-                f"activation = {self.activation.label}; {what} needs one without kinks, such as gelu or tanh"
-            )
+        """Raise one line that ``what`` is not known of activations with kinks, unless this network's are smooth."""
+        for sigma in self.activations:
+            if sigma.kinks:
+                raise RgflowError(f"activation = {sigma.label}; {what} needs one without kinks, such as gelu or tanh")
 
 
 def _valid_widths(widths: Iterable[int]) -> tuple[int, ...]:

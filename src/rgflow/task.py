@@ -88,6 +88,12 @@ class Task:
             raise RgflowError(f"targets have {outputs} components; the network has n_L = {network.widths[-1]} outputs")
 
 
+def logarithmic_steps(steps: int, records: int) -> tuple[int, ...]:
+    """Step numbers from 0 to ``steps``, spaced logarithmically, about ``records`` of them."""
+    spaced = np.geomspace(1, steps, max(records - 1, 1)).round().astype(int)
+    return tuple(int(step) for step in np.unique([0, *spaced, steps]))
+
+
 def recorded_steps(steps: Sequence[int]) -> tuple[int, ...]:
     """Return the recorded step numbers as a tuple; step t is the network after t updates.
 

@@ -28,7 +28,7 @@ def both(
     network: Network, data: dict[str, np.ndarray], members: int, step_fraction: float = 0.5
 ) -> tuple[xr.Dataset, xr.Dataset]:
     """Theory and experiment with the same learning rate."""
-    theory = training_theory(network, **data, steps=STEPS, step_fraction=step_fraction)
+    theory = training_theory(network, **data, steps=STEPS, step_fraction=step_fraction, order="leading")
     rate = float(theory["learning_rate"])
     ensemble = train_ensemble(network, **data, members=members, seed=5, learning_rate=rate, steps=STEPS, ntk_steps=(0,))
     return theory, ensemble

@@ -23,7 +23,8 @@ from rgflow.posterior.particles import log_mean_exp, white
 from rgflow.posterior.problem import Problem
 from rgflow.posterior.spec import Inference
 from rgflow.posterior.trust import posterior_warnings
-from rgflow.store.variables import validate
+from rgflow.posterior.variables import VARIABLES
+from rgflow.store.variables import Registry
 from rgflow.task import Task
 
 NETWORK = Network("tanh", (3, 6, 5, 2), 0.1, 1.5)
@@ -317,8 +318,9 @@ def test_without_noise_the_posterior_passes_through_the_targets() -> None:
 
 
 def test_variables_are_registered(hard: xr.Dataset) -> None:
+    registry = Registry({"posterior": VARIABLES})
     for dataset in (hard, combine_posterior([hard]), pilot(NETWORK, TASK, HARD)):
-        validate(dataset, "posterior")
+        registry.validate(dataset, "posterior")
 
 
 def test_an_activation_without_gradient_is_sampled(tmp_path: Path) -> None:

@@ -43,10 +43,23 @@ def read_npz(path: Path) -> Samples:
 
 def read_idx(path: Path) -> Samples:
     """MNIST-style IDX files, plain or ``.gz``: ``path`` holds the images, its sibling with ``labels-idx1`` the labels."""
-    labels = path.with_name(path.name.replace("images", "labels").replace("idx3", "idx1"))
-    if labels == path:
-        raise RgflowError(f"{path}: name the images file, like train-images-idx3-ubyte; the labels are found beside it")
-    return _paired(_read_idx_array(path), _read_idx_array(labels), path)
+    return _paired(_read_idx_array(path), _read_idx_array(labels_file(path)), path)
+
+
+def labels_file(images: Path) -> Path:
+    """The file with the labels of IDX images, beside it: ``images`` and ``idx3`` in its name become ``labels`` and ``idx1``.
+
+    Raises
+    ------
+    RgflowError
+        If the name is not that of an images file.
+    """
+    labels = images.with_name(images.name.replace("images", "labels").replace("idx3", "idx1"))
+    if labels == images:
+        raise RgflowError(
+            f"{images}: name the images file, like train-images-idx3-ubyte; the labels are found beside it"
+        )
+    return labels
 
 
 def draw_gaussian(count: int, features: int, seed: int) -> Samples:

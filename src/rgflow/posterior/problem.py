@@ -15,7 +15,7 @@ from rgflow.activations.registry import Activation
 from rgflow.network import Network
 from rgflow.posterior.draws import Draws
 from rgflow.posterior.factors import Features, smaller_factor
-from rgflow.posterior.layers import Layers, Rows, hidden_activations, hidden_layers
+from rgflow.posterior.layers import Layers, Rows, hidden_layers
 from rgflow.posterior.likelihood import FeatureLikelihood, KernelLikelihood, Likelihood
 from rgflow.posterior.spec import Inference
 from rgflow.task import Task
@@ -70,7 +70,7 @@ class Problem:
     @cached_property
     def differentiable(self) -> bool:
         """Whether gradients exist and tell something."""
-        return all(has_gradient(activation) for activation in hidden_activations(self.network))
+        return all(has_gradient(activation) for activation in self.network.activations)
 
     def log_weight(self, u: Rows) -> Tensor:
         """log w (members,)."""

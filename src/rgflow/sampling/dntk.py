@@ -151,7 +151,7 @@ def _outputs(network: Network, x: Tensor, rates: Tensor, theta: Tensor, phi: Ten
     layers = torch.split(theta + rates * phi, [math.prod(shape) for shape in shapes])
     z = x.T
     for index, (layer, shape) in enumerate(zip(layers, shapes, strict=True)):
-        signal = network.activation(z) if index else z
+        signal = network.activation_of(index)(z) if index else z
         weights = layer.view(shape)
         z = weights[:, :-1] @ signal + weights[:, -1:]
     return z.flatten()

@@ -63,7 +63,7 @@ def draw_hidden(
     -------
     The layer and its preactivations z, which an in-place activation has overwritten unless the network is residual.
     """
-    activation, xi_2 = target.network.activation, target.network.xi_2
+    activation, xi_2 = target.network.activation_of(index), target.network.xi_2
     noise = normal_rows((*factor.shape[:2], target.width(index)), target.dtype, generator)
     z = mix(factor, noise, add_to=None if below is None else xi_2 * below)
     in_place = None if target.network.residual else activation.in_place

@@ -71,10 +71,13 @@ def forward(target: Target, members: int, generator: torch.Generator, law: Law) 
         z = torch.baddbmm(biases, sigma, weights.mT)
         if network.xi_2 and layers:
             z = z + network.xi_2 * layers[-1].z[..., :width]
-        sigma, slope = network.activation.value_and_derivative(z)
+        hidden = index in target.hidden
+        sigma, slope = (
+            network.activation_of(index).value_and_derivative(z) if hidden else (z, z)
+        )  # the top has no sigma
         layers.append(Layer(weights, C_b + C_W * moment, lambda_b + lambda_W * moment, z, sigma, slope, skip))
         moment = inner(sigma, sigma) / width
-        if network.residual and index in target.hidden:
+        if network.residual and hidden:
             skip = next_moments(target, z)
     return layers
 

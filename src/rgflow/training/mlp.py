@@ -50,7 +50,7 @@ def preactivations(network: Network, parameters: Parameters, inputs: torch.Tenso
         z = _affine(weight, bias, signal)
         yield z
         if layer < network.depth:
-            signal = network.activation(z)
+            signal = network.activation_of(layer)(z)
 
 
 def outputs(network: Network, parameters: Parameters, inputs: torch.Tensor) -> torch.Tensor:
@@ -63,8 +63,8 @@ def forward(network: Network, parameters: Parameters, inputs: torch.Tensor) -> F
     """Run the networks on inputs (n_0, sample), or (member, n_0, sample), keeping what the backward pass needs."""
     signals, derivatives = [inputs], []
     z = _affine(parameters.weights[0], parameters.biases[0], inputs)
-    for weight, bias in zip(parameters.weights[1:], parameters.biases[1:], strict=True):
-        signal, derivative = network.activation.value_and_derivative(z)
+    for layer, (weight, bias) in enumerate(zip(parameters.weights[1:], parameters.biases[1:], strict=True), start=1):
+        signal, derivative = network.activation_of(layer).value_and_derivative(z)
         signals.append(signal)
         derivatives.append(derivative)
         z = _affine(weight, bias, signal)

@@ -65,8 +65,8 @@ def midpoint_flow(network: Network, first: ArrayLike) -> Array:
     flow[0] = first
     if not flow[0, 0] > 0.0:
         raise RgflowError(f"K[0] = {flow[0, 0]} in layer 1; it must be positive")
-    sigma = network.activation
     for layer in range(1, network.depth):
+        sigma = network.activation_of(layer)
         C_b, C_W = network.C_b[layer], network.C_W[layer]
         K0, K1, K2 = flow[layer - 1]
         flow[layer, 0] = C_b + C_W * mean_square(sigma, 0, K0)
@@ -101,8 +101,8 @@ def pair_flow(network: Network, first: ArrayLike) -> Array:
     if K.shape != (2, 2):
         raise RgflowError(f"kernel of shape {K.shape} in layer 1; two inputs need (2, 2)")
     flow = [K]
-    for C_b, C_W in zip(network.C_b[1:], network.C_W[1:], strict=True):
-        flow.append(C_b + C_W * Expectations(network.activation, flow[-1]).pair(0))
+    for sigma, C_b, C_W in zip(network.activations, network.C_b[1:], network.C_W[1:], strict=True):
+        flow.append(C_b + C_W * Expectations(sigma, flow[-1]).pair(0))
     return np.stack(flow)
 
 

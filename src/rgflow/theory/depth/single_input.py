@@ -44,7 +44,7 @@ def kernel_flow(network: Network, mean_square_input: float) -> Array:
     K = np.empty(network.depth)
     K[0] = network.C_b[0] + network.C_W[0] * mean_square_input
     for layer in range(1, network.depth):
-        K[layer] = network.C_b[layer] + network.C_W[layer] * mean_square(network.activation, 0, K[layer - 1])
+        K[layer] = network.C_b[layer] + network.C_W[layer] * mean_square(network.activation_of(layer), 0, K[layer - 1])
         if not np.isfinite(K[layer]):
             raise RgflowError(f"K is {K[layer]} at layer {layer + 1}; C_W = {network.C_W[layer]} is too large")
     return K
@@ -70,7 +70,7 @@ def single_input_theory(network: Network, mean_square_input: float) -> dict[str,
         As `kernel_flow`.
     """
     K = kernel_flow(network, mean_square_input)
-    averages = _averages(network.activation, K[:-1])
+    averages = _averages_of_layers(network.activations, K[:-1])
     tensors = dict.fromkeys(("G1", "V", "Theta1", "D", "F", "A", "B"), 0.0)
     tensors["Theta"] = network.lambda_b[0] + network.lambda_W[0] * mean_square_input
     flow = [tensors]
@@ -92,6 +92,15 @@ class _Averages:
     J1: float  # d<sigma'^2>/dK
     J00: float  # d^2<sigma^2>/dK^2
     J11: float  # d^2<sigma'^2>/dK^2
+
+
+def _averages_of_layers(activations: tuple[Activation, ...], K: Array) -> list[_Averages]:
+    """The averages in layers 1..L-1, for each activation at all its kernels at once."""
+    found: dict[int, _Averages] = {}
+    for sigma in dict.fromkeys(activations):
+        layers = [layer for layer, own in enumerate(activations) if own == sigma]
+        found |= dict(zip(layers, _averages(sigma, K[layers]), strict=True))
+    return [found[layer] for layer in range(len(activations))]
 
 
 def _averages(sigma: Activation, K: Array) -> list[_Averages]:

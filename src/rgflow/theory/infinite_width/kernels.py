@@ -14,6 +14,7 @@ import dask.array as da
 import numpy as np
 import xarray as xr
 
+from rgflow.activations.registry import Activation
 from rgflow.compute import check_workers
 from rgflow.errors import RgflowError
 from rgflow.gaussian.single import single_mean
@@ -161,9 +162,10 @@ def _plan(network: Network, inputs: Inputs, precision: Precision) -> _Plan:
     variance = network.C_b[0] + network.C_W[0] * np.einsum("ai,ai->a", x, x)
     layers, errors, skip = [], [0.0], network.xi_2**2
     for layer in range(1, network.depth):
-        averages, error = dual(network.activation, variance.astype(precision), _TOLERANCE[precision])
+        sigma = network.activation_of(layer)
+        averages, error = dual(sigma, variance.astype(precision), _TOLERANCE[precision])
         with np.errstate(over="ignore"):  # reported below
-            ss, dd = (_diagonal(network, variance, order) for order in (0, 1))
+            ss, dd = (_diagonal(sigma, variance, order) for order in (0, 1))
             C_b, C_W, lambda_b, lambda_W = network.hyperparameters(layer + 1)
             variance = C_b + C_W * ss + skip * variance
         diagonals = (ss.astype(precision), dd.astype(precision))
@@ -174,11 +176,11 @@ def _plan(network: Network, inputs: Inputs, precision: Precision) -> _Plan:
     return _Plan(x.astype(precision, copy=False), network, tuple(layers), max(errors))
 
 
-def _diagonal(network: Network, variance: Block, order: int) -> Block:
+def _diagonal(sigma: Activation, variance: Block, order: int) -> Block:
     """<sigma^(order) sigma^(order)> of each input with itself."""
-    slopes = network.activation.slopes
+    slopes = sigma.slopes
     if slopes is None:
-        return np.asarray(single_mean(network.activation, (order, order), variance))
+        return np.asarray(single_mean(sigma, (order, order), variance))
     mean_square = (slopes[0] ** 2 + slopes[1] ** 2) / 2.0
     return mean_square * variance if order == 0 else np.where(variance > 0, mean_square, slopes[0] ** 2)
 

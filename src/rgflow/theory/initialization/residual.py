@@ -15,7 +15,7 @@ from functools import cached_property
 import numpy as np
 
 from rgflow.errors import RgflowError
-from rgflow.gaussian.expectations import Expectations
+from rgflow.gaussian.averages import Averages
 from rgflow.network import Network
 from rgflow.theory.initialization.contraction import (
     Array,
@@ -40,13 +40,12 @@ class ResidualStep(Step):
         A kinked activation that is not scale-invariant.
     """
 
-    def __init__(self, network: Network, layer: int, averages: Expectations) -> None:
+    def __init__(self, network: Network, layer: int, averages: Averages) -> None:
         super().__init__(network, layer, averages)
-        self.xi_2, self.slopes = network.xi_2, network.activation.slopes
-        if network.activation.kinks and self.slopes is None:
-            raise RgflowError(
-                f"residual theory of {network.activation.label}: of kinks only relu, leaky_relu are supported"
-            )
+        sigma = network.activation_of(layer)
+        self.xi_2, self.slopes = network.xi_2, sigma.slopes
+        if sigma.kinks and self.slopes is None:
+            raise RgflowError(f"residual theory of {sigma.label}: of kinks only relu, leaky_relu are supported")
 
     @cached_property
     def q(self) -> Array:

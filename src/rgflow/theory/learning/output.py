@@ -38,7 +38,7 @@ def output_kernels(network: Network, inputs: Inputs) -> tuple[Array, Array]:
     K, Theta = first_kernel(network, gram), first_ntk(network, gram)
     skip = network.xi_2**2
     for layer in range(1, network.depth):
-        step = Step(network, layer, Expectations(network.activation, K))
+        step = Step(network, layer, Expectations(network.activation_of(layer), K))
         K, Theta = next_kernel(step) + skip * K, next_ntk(step, Theta) + skip * Theta
         for name, value in {"K": K, "Theta": Theta}.items():
             if not np.isfinite(value).all():
