@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rgflow.network import Network
     from rgflow.posterior.blocks import sample_posterior
     from rgflow.posterior.diagnostics import posterior_diagnostics
+    from rgflow.practice.advise import advise, critical_
     from rgflow.sampling.blocks import sample_initialization
     from rgflow.sampling.dntk import sample_dntk
     from rgflow.store.open import open_results
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from rgflow.theory.initialization.finite_width import finite_width_tensors
     from rgflow.theory.initialization.tensors import initialization_theory
     from rgflow.theory.learning.bayes import bayes_theory
+    from rgflow.theory.learning.evidence import evidence_map
     from rgflow.theory.learning.generalization import generalization
     from rgflow.theory.learning.linear_posterior import linear_posterior
     from rgflow.theory.learning.training import training_theory
@@ -38,10 +40,13 @@ __all__ = [
     "Network",
     "RgflowError",
     "activation",
+    "advise",
     "bayes_theory",
     "check_activation",
     "critical",
+    "critical_",
     "dntk_theory",
+    "evidence_map",
     "finite_width_tensors",
     "generalization",
     "infinite_width_theory",
@@ -62,12 +67,15 @@ _HOME = {
     "Network": "rgflow.network",
     "RgflowError": "rgflow.errors",
     "activation": "rgflow.activations.registry",
+    "advise": "rgflow.practice.advise",
     "bayes_theory": "rgflow.theory.learning.bayes",
     "check_activation": "rgflow.theory.criticality.activation_check",
     "critical": "rgflow.theory.criticality.critical",
+    "critical_": "rgflow.practice.advise",
     "dntk_theory": "rgflow.theory.initialization.dntk",
     "finite_width_tensors": "rgflow.theory.initialization.finite_width",
     "generalization": "rgflow.theory.learning.generalization",
+    "evidence_map": "rgflow.theory.learning.evidence",
     "infinite_width_theory": "rgflow.theory.infinite_width.kernels",
     "initialization_theory": "rgflow.theory.initialization.tensors",
     "linear_posterior": "rgflow.theory.learning.linear_posterior",

@@ -174,7 +174,7 @@ def test_trained_ntk_is_compared_with_the_frozen_one() -> None:
     np.testing.assert_allclose(mixed["theory"], theory["Theta_output"].sel(sample_1=1, sample_2=4))
     assert float(compared["z_leading_rms"].sel(quantity="NTK", width=WIDTHS[0])) > 5
     assert float(compared["z_intercept_p_value"].sel(quantity="NTK")) > 1e-3
-    without = compare_training(theory, experiment.drop_vars(["NTK_mean", "NTK_mean_stderr"]))
+    without = compare_training(theory, experiment.drop_vars(["NTK", "NTK_stderr"]))
     assert "NTK" not in without["quantity"].values
 
 

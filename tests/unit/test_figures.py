@@ -206,7 +206,7 @@ def test_loss_curves_hold_theory_and_ensemble_means(
     losses = figures["training_curves"].axes[1]
     np.testing.assert_allclose(losses.lines[0].get_ydata(orig=False), cell["theory"]["test_loss"])
     np.testing.assert_allclose(
-        losses.containers[-1].lines[0].get_ydata(orig=False), cell["trained"]["test_loss_mean"].sel(width=WIDTHS[-1])
+        losses.containers[-1].lines[0].get_ydata(orig=False), cell["trained"]["test_loss"].sel(width=WIDTHS[-1])
     )
 
 

@@ -148,7 +148,6 @@ def test_the_slope_at_large_width_is_the_order_one_over_n(shape: tuple[int, ...]
         np.testing.assert_allclose(slope.reshape(expected.shape), expected, atol=2e-7 * size, err_msg=name)
 
 
-@pytest.mark.slow
 def test_the_slope_couples_two_outputs_as_order_one_over_n_says() -> None:
     task = data(3, 2, test=1)
     widths = np.array([250, 500, 1000])

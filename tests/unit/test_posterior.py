@@ -13,6 +13,7 @@ import torch
 import xarray as xr
 
 import rgflow
+from rgflow.chapters.bayes.variables import VARIABLES
 from rgflow.errors import RgflowError
 from rgflow.network import Network
 from rgflow.posterior import diagnostics
@@ -23,7 +24,6 @@ from rgflow.posterior.particles import log_mean_exp, white
 from rgflow.posterior.problem import Problem
 from rgflow.posterior.spec import Inference
 from rgflow.posterior.trust import posterior_warnings
-from rgflow.posterior.variables import VARIABLES
 from rgflow.store.variables import Registry
 from rgflow.task import Task
 

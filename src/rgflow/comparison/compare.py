@@ -88,8 +88,7 @@ def compare_training(theory: xr.Dataset, trained: xr.Dataset) -> xr.Dataset:
         ``train_loss``, ``test_loss`` (step), with the coordinate ``role`` (sample), and ``Theta_output`` (sample_1,
         sample_2), the NTK that stays frozen at infinite width.
     trained : xr.Dataset
-        The same with a dim ``width`` and ``_stderr``; losses are called ``train_loss_mean``, ``test_loss_mean``, the
-        NTK ``NTK_mean`` (ntk_step, ntk_sample_1, ntk_sample_2).
+        The same with a dim ``width`` and ``_stderr``, and the NTK as ``NTK`` (ntk_step, ntk_sample_1, ntk_sample_2).
 
     Returns
     -------
@@ -108,7 +107,7 @@ def compare_training(theory: xr.Dataset, trained: xr.Dataset) -> xr.Dataset:
 
 def _with_frozen_ntk(theory: xr.Dataset, trained: xr.Dataset) -> xr.Dataset:
     """Add theory's ``NTK``, the same at every step, between the samples where the ensembles recorded it."""
-    if "NTK_mean" not in trained:
+    if "NTK" not in trained:
         return theory
     legs = {f"sample_{leg}": trained[f"ntk_sample_{leg}"] for leg in (1, 2)}
     frozen = theory["Theta_output"].isel(legs).drop_vars(list(legs), errors="ignore")

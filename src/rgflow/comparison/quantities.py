@@ -106,9 +106,9 @@ TRAINING = (
         None,
         r"\mathrm{Cov}\,z",
     ),
-    Quantity("train_loss", "train_loss_mean", ("step",), (), None, r"\mathcal{L}_\mathrm{train}"),
-    Quantity("test_loss", "test_loss_mean", ("step",), (), None, r"\mathcal{L}_\mathrm{test}"),
-    Quantity("NTK", "NTK_mean", ("ntk_step", "ntk_sample_1", "ntk_sample_2"), _SWAP, None, r"\hat{H}"),
+    Quantity("train_loss", "train_loss", ("step",), (), None, r"\mathcal{L}_\mathrm{train}"),
+    Quantity("test_loss", "test_loss", ("step",), (), None, r"\mathcal{L}_\mathrm{test}"),
+    Quantity("NTK", "NTK", ("ntk_step", "ntk_sample_1", "ntk_sample_2"), _SWAP, None, r"\hat{H}"),
 )
 """Observables of training, with the kernel prediction (infinite width) as theory."""
 

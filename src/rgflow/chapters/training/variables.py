@@ -20,10 +20,8 @@ def _variables() -> Iterator[Variable]:
         "kernel_mean_limit", ("sample", "output"), "f", "kernel prediction at t -> infinity", "Theta Theta_AA^-1 y"
     )
     for role in ("train", "test"):
-        yield Variable(f"{role}_loss", loss, "f", f"{role} loss", "1/2 sum (z - y)^2; theory: its expectation")
-        yield Variable(f"{role}_loss_mean", loss, "f", f"mean {role} loss", "E[1/2 sum (z - y)^2]")
-    yield Variable("NTK", ntk, "f", "NTK of output 0 of one network", "H_00;12(t)")
-    yield Variable("NTK_mean", ntk, "f", "mean NTK of output 0", "E[H_00;12(t)]")
+        yield Variable(f"{role}_loss", loss, "f", f"expected {role} loss", "E[1/2 sum (z - y)^2]")
+    yield Variable("NTK", ntk, "f", "mean NTK", "E[H_ii;12(t)], mean over i")
     yield Variable(
         "theta_eigenvalue", ("mode",), "f", "eigenvalues of the train NTK, ascending", "Theta_AA e = theta e"
     )
@@ -63,4 +61,49 @@ def _next_order(name: str, dims: tuple[str, ...], of: str, parts: bool) -> Itera
             yield Variable(f"{name}_limit{suffix}{error}", (*part, *dims), "f", f"{label}, end of training", equation)
 
 
-VARIABLES = (*_variables(), *_next_order_variables())
+def _record_variables() -> Iterator[Variable]:
+    """Records of groups of trained networks, and what is estimated from them beyond infinite width."""
+    mean, one = ("step", "sample", "output"), ("step", "sample_1", "sample_2")
+    pair = ("step", "output_1", "output_2", "sample_1", "sample_2")
+    ntk_one, ntk = (
+        ("ntk_sample_1", "ntk_sample_2"),
+        ("ntk_step", "output_1", "output_2", "ntk_sample_1", "ntk_sample_2"),
+    )
+    kernel = ("kernel_step", "layer", "sample_1", "sample_2")
+    change, made = "change of the kernel that a hidden layer makes", "G = C_b + C_W/n_{l-1} sum_j sigma_j1 sigma_j2"
+    yield Variable("metric", kernel, "f", "mean kernel that a hidden layer makes", f"E[G(t)], {made}")
+    yield Variable("metric_change", kernel, "f", change, "E[G(t) - G(0)]")
+    yield Variable(
+        "prediction_mean_excess", mean, "f", "mean output beyond infinite width", "n (E[z] - m), n = n_{L-1}"
+    )
+    yield Variable(
+        "prediction_covariance_excess", pair, "f", "covariance beyond infinite width", "n (Cov(z_i1, z_j2) - J K J^T)"
+    )
+    for role in ("train", "test"):
+        loss = f"{role} loss"
+        yield Variable(f"{role}_loss_excess", ("step",), "f", f"{loss} beyond infinite width", "n (E[loss] - leading)")
+        yield Variable(f"member_{role}_loss", ("step",), "f", f"{loss} of one network", "1/2 sum (z - y)^2")
+        yield Variable(f"mean_{role}_loss", ("step",), "f", f"group mean of the {loss}", "mean of 1/2 sum (z - y)^2")
+    yield Variable("NTK_excess", ntk, "f", "NTK beyond infinite width", "n (E[H_ij;12(t)] - Theta_12)")
+    yield Variable("degrees_of_freedom", (), "i", "degrees of freedom of the errors", "groups - 1")
+    yield Variable("mean_prediction", mean, "f", "group mean of the output", "mean of z")
+    yield Variable("mean_product", one, "f", "group mean of products of outputs", "mean of z_i1 z_i2, mean over i")
+    yield Variable("mean_NTK", ("ntk_step", *ntk_one), "f", "group mean of the NTK", "mean of H_ii;12(t)")
+    yield Variable("mean_metric", kernel, "f", "group mean of a hidden layer's kernel", f"mean of {made}")
+    yield Variable("mean_metric_change", kernel, "f", f"group mean of the {change}", "mean of G(t) - G(0)")
+    yield Variable("residual_mean", mean, "f", "group mean of outputs without their linearization", "z - m - c0 - z1")
+    yield Variable("linear_mean", mean, "f", "group mean of the first-order answer to the own NTK", "z1")
+    yield Variable("residual_product", pair, "f", "the same of products", "c c' - c0 c0' - c0 z1' - z1 c0', c = z - m")
+    yield Variable("linear_product", pair, "f", "the same of products", "c0 z1' + z1 c0', c0 = J z(0)")
+    yield Variable("residual_NTK", ntk, "f", "group mean of the change of the NTK", "H_ij;12(t) - H_ij;12(0)")
+    yield Variable("start_NTK", ntk_one, "f", "group mean of the NTK at initialization", "H_ii;12(0), mean over i")
+    yield Variable(
+        "start_product", one[1:], "f", "group mean of products at initialization", "z_i1(0) z_i2(0), mean over i"
+    )
+    yield Variable("target", ("sample", "output"), "f", "target, NaN where none is given", "y_{i;a}", True)
+    yield Variable("group_size", (), "i", "members of a group", "")
+    yield Variable("last_width", (), "i", "width of the last hidden layer", "n = n_{L-1}")
+    yield Variable("pairs", (), "b", "whether members come in antithetic pairs", "W^(L), b^(L) -> -W^(L), -b^(L)")
+
+
+VARIABLES = (*_variables(), *_next_order_variables(), *_record_variables())

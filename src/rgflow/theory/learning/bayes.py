@@ -137,7 +137,7 @@ def condition(K: Array, task: Task, noise: float) -> xr.Dataset:
 
 def condition_next(network: Network, task: Task, noise: float, tensors: xr.Dataset) -> xr.Dataset:
     """``bayes_theory`` to order 1/n from the tensors K, G1 and V of all samples, train first, at every layer."""
-    output, errors = output_tensors(network, tensors)
+    output, errors = output_tensors(tensors, network.depth)
     given = conditioning(output.K, task.train_targets, noise)
     values, bounds = _from_output_layer(given, output, errors)
     if network.depth > 1:

@@ -13,9 +13,9 @@ from rgflow.theory.learning.bayes_next import HiddenTensors, OutputTensors
 TENSORS = ("K", "G1", "V")
 
 
-def output_tensors(network: Network, tensors: xr.Dataset) -> tuple[OutputTensors, OutputTensors]:
+def output_tensors(tensors: xr.Dataset, depth: int) -> tuple[OutputTensors, OutputTensors]:
     """Tensors of the output layer and their errors, from those of all samples, train first, at every layer."""
-    return _layer(tensors, network.depth), quadrature_errors(tensors, network.depth)
+    return _layer(tensors, depth), quadrature_errors(tensors, depth)
 
 
 def hidden_tensors(network: Network, tensors: xr.Dataset) -> tuple[HiddenTensors, HiddenTensors]:

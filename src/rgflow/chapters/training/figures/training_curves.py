@@ -52,10 +52,10 @@ def _draw_losses(axes: Axes, name: str, theory: xr.Dataset, trained: xr.Dataset)
     axes.plot(theory["step"], theory[name], color=THEORY, label=r"kernel prediction, $n=\infty$", zorder=3)
     for n, color in width_colors(trained["width"].values).items():
         of_width = trained.sel(width=n)
-        low, high = np.quantile(of_width[name].transpose("member", "step").values, (0.16, 0.84), axis=0)
+        low, high = np.quantile(of_width[f"member_{name}"].transpose("member", "step").values, (0.16, 0.84), axis=0)
         axes.fill_between(of_width["step"], low, high, color=color, alpha=0.22, lw=0)
         axes.errorbar(
-            of_width["step"], of_width[f"{name}_mean"], of_width[f"{name}_mean_stderr"], fmt="o", color=color, ms=2,
+            of_width["step"], of_width[name], of_width[f"{name}_stderr"], fmt="o", color=color, ms=2,
             label=f"$n={n}$",
         )  # fmt: skip
     decades = float(np.log10(theory[name].max() / theory[name].min()))
@@ -71,6 +71,6 @@ def _draw_deviation(axes: Axes, name: str, theory: xr.Dataset, trained: xr.Datas
     axes.axhline(0, color=THEORY)
     for n, color in width_colors(trained["width"].values).items():
         of_width = trained.sel(width=n, step=expected["step"])
-        deviation = 100 * (of_width[f"{name}_mean"] / expected - 1)
-        stderr = 100 * of_width[f"{name}_mean_stderr"] / expected
+        deviation = 100 * (of_width[name] / expected - 1)
+        stderr = 100 * of_width[f"{name}_stderr"] / expected
         axes.errorbar(expected["step"], deviation, stderr, fmt="o-", color=color, ms=2, lw=0.6)

@@ -1,0 +1,1 @@
+"""Advice for a user's own network: what it predicts and what training makes of it."""
