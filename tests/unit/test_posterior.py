@@ -23,8 +23,9 @@ from rgflow.posterior.particles import log_mean_exp, white
 from rgflow.posterior.problem import Problem
 from rgflow.posterior.spec import Inference
 from rgflow.posterior.trust import posterior_warnings
+from rgflow.store.variables import Registry
 from rgflow.task import Task
-from rgflow.variables.library import library
+from rgflow.variables.posterior import VARIABLES
 
 NETWORK = Network("tanh", (3, 6, 5, 2), 0.1, 1.5)
 EASY, HARD = Inference(0.5, 32, 4), Inference(0.02, 32, 4)  # one stage, several stages
@@ -317,8 +318,9 @@ def test_without_noise_the_posterior_passes_through_the_targets() -> None:
 
 
 def test_variables_are_registered(hard: xr.Dataset) -> None:
+    registry = Registry({"posterior": VARIABLES})
     for dataset in (hard, combine_posterior([hard]), pilot(NETWORK, TASK, HARD)):
-        library().validate(dataset, "posterior")
+        registry.validate(dataset, "posterior")
 
 
 def test_an_activation_without_gradient_is_sampled(tmp_path: Path) -> None:

@@ -94,11 +94,6 @@ class Layers:
         return sigma, activation.in_place.slope(sigma)
 
 
-def hidden_activations(network: Network) -> tuple[Activation, ...]:
-    """The activations of the layers 1..L-1."""
-    return network.activations
-
-
 def hidden_layers(network: Network, inputs: Tensor, train_count: int, dtype: torch.dtype) -> Layers:
     """The hidden layers on the inputs (N, n_0), train samples first, whose number decides the kind of each factor."""
     C_b, C_W, *_ = network.hyperparameters(1)
@@ -108,4 +103,4 @@ def hidden_layers(network: Network, inputs: Tensor, train_count: int, dtype: tor
         C_b, C_W, *_ = network.hyperparameters(layer)
         factors.append(smaller_factor(C_b, C_W, network.widths[layer - 1], train_count))
     first = covariance_factor(metric, tolerance(dtype))
-    return Layers(first, tuple(factors), hidden_activations(network), network.widths[1:-1])
+    return Layers(first, tuple(factors), network.activations, network.widths[1:-1])
