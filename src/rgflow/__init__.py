@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from rgflow.theory.criticality.critical import critical
     from rgflow.theory.infinite_width.kernels import infinite_width_theory
     from rgflow.theory.initialization.dntk import dntk_theory
+    from rgflow.theory.initialization.finite_width import finite_width_tensors
     from rgflow.theory.initialization.tensors import initialization_theory
     from rgflow.theory.learning.bayes import bayes_theory
     from rgflow.theory.learning.generalization import generalization
@@ -36,6 +37,7 @@ __all__ = [
     "bayes_theory",
     "critical",
     "dntk_theory",
+    "finite_width_tensors",
     "generalization",
     "infinite_width_theory",
     "initialization_theory",
@@ -55,6 +57,7 @@ _HOME = {
     "bayes_theory": "rgflow.theory.learning.bayes",
     "critical": "rgflow.theory.criticality.critical",
     "dntk_theory": "rgflow.theory.initialization.dntk",
+    "finite_width_tensors": "rgflow.theory.initialization.finite_width",
     "generalization": "rgflow.theory.learning.generalization",
     "infinite_width_theory": "rgflow.theory.infinite_width.kernels",
     "initialization_theory": "rgflow.theory.initialization.tensors",

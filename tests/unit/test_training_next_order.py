@@ -14,7 +14,6 @@ from rgflow.errors import RgflowError
 from rgflow.network import Network
 from rgflow.store.variables import document, validate
 from rgflow.theory.initialization.finite_width import finite_width_tensors
-from rgflow.theory.initialization.tensors import initialization_theory
 from rgflow.theory.learning.dynamics import Dynamics
 from rgflow.theory.learning.eigenbasis import eigenbasis
 from rgflow.theory.learning.infinite_width import train_spectrum
@@ -181,7 +180,7 @@ def test_last_layer_alone_gives_the_bayesian_form_without_evidence_terms(n_L: in
     data = task(4, n_L)
     network = Network("tanh", (3, 8, 12, n_L), 0.1, 1.4, [0, 0, 0.1], [0, 0, 1.4])
     result = training_theory(network, **data, steps=(0,))
-    last = initialization_theory(network, np.concatenate([data["train_inputs"], data["test_inputs"]])).isel(layer=-1)
+    last = finite_width_tensors(network, np.concatenate([data["train_inputs"], data["test_inputs"]])).isel(layer=-1)
     K, G1, V = (last[name].values for name in ("K", "G1", "V"))
     inverse = np.linalg.inv(K[:3, :3])
     v = inverse @ data["train_targets"]
@@ -198,15 +197,15 @@ def test_last_layer_alone_gives_the_bayesian_form_without_evidence_terms(n_L: in
 
 @pytest.mark.parametrize("depth", [2, 3, 8, 32])
 def test_deep_linear_networks_at_the_end(depth: int) -> None:
-    """At equal widths, C_b = lambda_b = 0: the mean has no term of order 1/n, whatever the step, though its parts have; after
-    gradient flow C1 = (L-1)/2 C (y_i K^-1 y_j - N_A d_ij).
+    """At equal widths, C_b = lambda_b = 0: the mean has no term of order 1/n, whatever the step; not one of its parts has, as all
+    tensors are made of inner products. After gradient flow C1 = (L-1)/2 C (y_i K^-1 y_j - N_A d_ij).
     """
     network, data = Network("linear", (3, *(9,) * (depth - 1), 2), 0.0, 1.0, 0.0, 0.7), task(3)
-    for training in ({"steps": (0,), "step_fraction": 0.4}, {"times": (0.0,), "learning_rate": 0.0}):
+    for training in ({"steps": (0, 2), "step_fraction": 0.4}, {"times": (0.0, 0.2), "learning_rate": 0.0}):
         result = training_theory(network, **data, **training)
-        parts = result["prediction_mean1_limit_parts"].sel(sample=2)
-        assert (abs(parts).max("output") > 0.01).all()
-        assert abs(result["prediction_mean1_limit"]).max() < 1e-10 * abs(parts).max()
+        scale = abs(result["prediction_mean1_parts"]).max(["step", "sample", "output"])  # on the way to the end
+        assert (scale > 0.01).all()
+        assert (abs(result["prediction_mean1_limit_parts"]).max(["sample", "output"]) < 1e-10 * scale).all()
     y, K = data["train_targets"], result["K_output"].values[:2, :2]
     C = result["prediction_covariance_limit"].values[2, 2]
     expected = (depth - 1) / 2 * C * (y.T @ np.linalg.solve(K, y) - 2 * np.eye(2))

@@ -57,18 +57,21 @@ class SmoothMoments:
         return table
 
     def _input_products(self, rule: Rule) -> Array:
-        family = partial(product_values, self._activation, d=1)
-        return np.array([input_means(family, variance, rule) for variance in self._K.diagonal()])
+        return np.array([input_means(self._product_family(1), variance, rule) for variance in self._K.diagonal()])
 
     def _group_products(self, every: Sequence[Group], rule: Rule) -> Array:
         """The products of all groups in the order of `subsets`, an axis per input."""
         found = {}
         for group in every:
             inputs = group.products()
-            means = group_means(partial(product_values, self._activation, d=inputs.shape[1]), self._K, group, rule)
+            means = group_means(self._product_family(inputs.shape[1]), self._K, group, rule)
             for own, mean in zip(inputs, means, strict=True):
                 found[tuple(sorted(own.tolist()))] = np.transpose(mean, np.argsort(own))
         return np.array([found[inputs] for inputs in sorted(found)])
+
+    def _product_family(self, d: int) -> Family:
+        """The functions of one of d inputs."""
+        return partial(product_values, self._activation, d=d)
 
     def _tower(self, order: int) -> Family:
         return lambda z: np.array(self._activation.derivatives(z, order))

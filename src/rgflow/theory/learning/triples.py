@@ -145,7 +145,9 @@ class ErrorMoment:
         """
         slots, weights = ",".join([pair.slots, *kernels]), tuple(kernels.values())
         loop = (self.n_L - 1) * self.K + self.y.T @ self.y
-        same = _sum(f"{slots},pq->ef", X.total, *weights, self.K) + _sum(f"{slots},pq->ef", X[pair.joined], *weights, loop)
+        same = _sum(f"{slots},pq->ef", X.total, *weights, self.K) + _sum(
+            f"{slots},pq->ef", X[pair.joined], *weights, loop
+        )
         direct = _sum(f"{slots},ip,jq->ijef", X[pair.direct], *weights, self.y, self.y)
         crossed = _sum(f"{slots},iq,jp->ijef", X[pair.crossed], *weights, self.y, self.y)
         return Coupling(same, direct + crossed)

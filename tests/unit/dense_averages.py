@@ -1,4 +1,4 @@
-"""Gaussian averages of any product of derivatives of a smooth activation, on one dense grid: for one or two dimensions."""
+"""Gaussian averages of any product of derivatives on one dense grid, for inputs in a plane: an oracle of the engines."""
 
 from __future__ import annotations
 
