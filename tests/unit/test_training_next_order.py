@@ -13,7 +13,7 @@ from literal_training import Combined, Literal, literal_covariance, random_tenso
 from rgflow.errors import RgflowError
 from rgflow.network import Network
 from rgflow.store.variables import document, validate
-from rgflow.theory.initialization.finite_width import finite_width_tensors
+from rgflow.theory.initialization.finite_width import finite_width_tensors, tensor_randomizations
 from rgflow.theory.learning.dynamics import Dynamics
 from rgflow.theory.learning.eigenbasis import eigenbasis
 from rgflow.theory.learning.infinite_width import train_spectrum
@@ -260,6 +260,25 @@ def test_given_tensors_are_checked_and_used() -> None:
         training_theory(NETWORK, **task(), steps=TIMES, tensors=tensors_of().drop_vars(["P", "U"]))
     with pytest.raises(RgflowError, match="Theta differs"):
         training_theory(NETWORK, **task(seed=9), steps=TIMES, tensors=tensors_of())
+
+
+def test_errors_of_the_tensors_go_through() -> None:
+    """Randomized nodes against certified quadrature: deviations in units of the errors, over all that has an error."""
+    data = task(4)
+    inputs = np.concatenate([data["train_inputs"], data["test_inputs"]])
+    exact, settings = (
+        theory(4, steps=TIMES),
+        {"steps": TIMES, "tensors": tensor_randomizations(NETWORK, inputs, nodes=2048)},
+    )
+    found = training_theory(NETWORK, **data, **settings)
+    names = [str(name) for name in exact if f"{name}_error" in found]
+    assert {"prediction_mean1", "prediction_covariance1_limit", "NTK1", "train_loss1", "test_loss1_limit"} <= set(names)
+    assert not {"prediction_mean", "test_loss"} & set(names)  # the leading order is not randomized
+    for name in names:
+        error, deviation = found[f"{name}_error"].values, (found[name] - exact[name]).values
+        uncertain = error > 1e-10 * abs(exact[name].values).max()
+        assert abs(deviation[uncertain] / error[uncertain]).max(initial=0.0) < 5.5, name  # of a t-distribution with 7
+        assert abs(deviation[~uncertain]).max(initial=0.0) < 1e-9, name
 
 
 @pytest.mark.parametrize(
