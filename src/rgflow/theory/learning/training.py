@@ -90,7 +90,7 @@ def training_theory(
         output_2, sample_1, sample_2), ``NTK1`` (the same dims), n (E[H(t)] - Theta); the losses ``train_loss1`` =
         ``train_bias1`` + ``train_variance1``; and by part (frozen random NTK, dNTK, ddNTK) ``prediction_mean1_parts``
         (step, part, sample, output), ``prediction_covariance1_parts``, ``NTK1_parts``. Several estimates of the tensors
-        give each of these a standard error, ``<name>_error``.
+        give each of these a standard error, ``<name>_error``; ``quadrature_error`` (layer) is that of the tensors.
 
     Raises
     ------
@@ -118,9 +118,11 @@ def training_theory(
         return result
     basis = eigenbasis(Theta, *spectrum)
 
-    def coefficients(randomization: xr.Dataset) -> xr.Dataset:
-        at_start = OutputTensors.of(randomization)
-        return recorded(task, schedule, next_order(task, schedule, basis, at_start, leading["prediction_mean"]))
+    def coefficients(at_start: xr.Dataset) -> xr.Dataset:
+        found = next_order(task, schedule, basis, OutputTensors.of(at_start), leading["prediction_mean"])
+        return recorded(task, schedule, found).assign(
+            quadrature_error=at_start["quadrature_error"].expand_dims("layer")
+        )
 
     found = mean_and_error(map(coefficients, output_tensors(network, task.inputs, Theta, tensors)))
     return result.assign(found).assign_coords(part=list(PARTS))
