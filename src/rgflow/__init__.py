@@ -72,14 +72,6 @@ __all__ = [
     "wick",
 ]
 
-# modules whose functions are public under the module's name, chapter by chapter
-_MODULES = {
-    "action": "rgflow.theory.initialization.action",
-    "flow": "rgflow.theory.criticality.flow",
-    "information": "rgflow.theory.depth.information",
-    "wick": "rgflow.gaussian.wick",
-}
-
 _HOME = {
     "Activation": "rgflow.activations.registry",
     "Network": "rgflow.network",
@@ -91,11 +83,9 @@ _HOME = {
     "critical": "rgflow.theory.criticality.critical",
     "critical_": "rgflow.practice.advise",
     "dntk_theory": "rgflow.theory.initialization.dntk",
+    "evidence_map": "rgflow.theory.learning.evidence",
     "finite_width_tensors": "rgflow.theory.initialization.finite_width",
     "generalization": "rgflow.theory.learning.generalization",
-    "evidence_map": "rgflow.theory.learning.evidence",
-    "evidence_map": "rgflow.theory.learning.evidence",
-    "finite_width_tensors": "rgflow.theory.initialization.finite_width",
     "infinite_width_theory": "rgflow.theory.infinite_width.kernels",
     "initialization_theory": "rgflow.theory.initialization.tensors",
     "linear_posterior": "rgflow.theory.learning.linear_posterior",
@@ -108,6 +98,13 @@ _HOME = {
     "stream_infinite_width": "rgflow.streaming",
     "train_ensemble": "rgflow.training.ensemble",
     "training_theory": "rgflow.theory.learning.training",
+}
+
+_MODULES = {
+    "action": "rgflow.theory.initialization.action",
+    "flow": "rgflow.theory.criticality.flow",
+    "information": "rgflow.theory.depth.information",
+    "wick": "rgflow.gaussian.wick",
 }
 
 

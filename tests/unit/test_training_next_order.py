@@ -12,12 +12,12 @@ from literal_training import Combined, Literal, literal_covariance, random_tenso
 
 from rgflow.errors import RgflowError
 from rgflow.network import Network
-from rgflow.theory.initialization.finite_width import finite_width_tensors
-from rgflow.theory.initialization.tensors import initialization_theory
+from rgflow.theory.initialization.finite_width import finite_width_tensors, tensor_randomizations
 from rgflow.theory.learning.dynamics import Dynamics
 from rgflow.theory.learning.eigenbasis import eigenbasis
 from rgflow.theory.learning.infinite_width import train_spectrum
-from rgflow.theory.learning.next_order import moments, two_time_covariance
+from rgflow.theory.learning.next_order import State, covariance, moments
+from rgflow.theory.learning.parts import all_parts
 from rgflow.theory.learning.statistics import OutputTensors, row_statistics
 from rgflow.theory.learning.training import training_theory
 from rgflow.variables.library import document, library
@@ -88,8 +88,8 @@ def test_covariance_between_two_times() -> None:
         early.advance()
     for _ in range(7):
         late.advance()
-    kernels = list(fast.dynamics.kernels((2, 7), test_count=1))
-    found = two_time_covariance(fast.row, fast.basis, *kernels).sum(axis=0)
+    states = [State(k, all_parts(fast.row, k)) for k in fast.dynamics.kernels((2, 7), test_count=1)]
+    found = covariance(fast.row, fast.basis, *states).sum(axis=0)
     assert_close(found, by_component(literal_covariance(early, late), 2))
 
 
@@ -181,7 +181,7 @@ def test_last_layer_alone_gives_the_bayesian_form_without_evidence_terms(n_L: in
     data = task(4, n_L)
     network = Network("tanh", (3, 8, 12, n_L), 0.1, 1.4, [0, 0, 0.1], [0, 0, 1.4])
     result = training_theory(network, **data, steps=(0,))
-    last = initialization_theory(network, np.concatenate([data["train_inputs"], data["test_inputs"]])).isel(layer=-1)
+    last = finite_width_tensors(network, np.concatenate([data["train_inputs"], data["test_inputs"]])).isel(layer=-1)
     K, G1, V = (last[name].values for name in ("K", "G1", "V"))
     inverse = np.linalg.inv(K[:3, :3])
     v = inverse @ data["train_targets"]
@@ -198,15 +198,15 @@ def test_last_layer_alone_gives_the_bayesian_form_without_evidence_terms(n_L: in
 
 @pytest.mark.parametrize("depth", [2, 3, 8, 32])
 def test_deep_linear_networks_at_the_end(depth: int) -> None:
-    """At equal widths, C_b = lambda_b = 0: the mean has no term of order 1/n, whatever the step, though its parts have; after
-    gradient flow C1 = (L-1)/2 C (y_i K^-1 y_j - N_A d_ij).
+    """At equal widths, C_b = lambda_b = 0: the mean has no term of order 1/n, whatever the step; not one of its parts has, as all
+    tensors are made of inner products. After gradient flow C1 = (L-1)/2 C (y_i K^-1 y_j - N_A d_ij).
     """
     network, data = Network("linear", (3, *(9,) * (depth - 1), 2), 0.0, 1.0, 0.0, 0.7), task(3)
-    for training in ({"steps": (0,), "step_fraction": 0.4}, {"times": (0.0,), "learning_rate": 0.0}):
+    for training in ({"steps": (0, 2), "step_fraction": 0.4}, {"times": (0.0, 0.2), "learning_rate": 0.0}):
         result = training_theory(network, **data, **training)
-        parts = result["prediction_mean1_limit_parts"].sel(sample=2)
-        assert (abs(parts).max("output") > 0.01).all()
-        assert abs(result["prediction_mean1_limit"]).max() < 1e-10 * abs(parts).max()
+        scale = abs(result["prediction_mean1_parts"]).max(["step", "sample", "output"])  # on the way to the end
+        assert (scale > 0.01).all()
+        assert (abs(result["prediction_mean1_limit_parts"]).max(["sample", "output"]) < 1e-10 * scale).all()
     y, K = data["train_targets"], result["K_output"].values[:2, :2]
     C = result["prediction_covariance_limit"].values[2, 2]
     expected = (depth - 1) / 2 * C * (y.T @ np.linalg.solve(K, y) - 2 * np.eye(2))
@@ -261,6 +261,25 @@ def test_given_tensors_are_checked_and_used() -> None:
         training_theory(NETWORK, **task(), steps=TIMES, tensors=tensors_of().drop_vars(["P", "U"]))
     with pytest.raises(RgflowError, match="Theta differs"):
         training_theory(NETWORK, **task(seed=9), steps=TIMES, tensors=tensors_of())
+
+
+def test_errors_of_the_tensors_go_through() -> None:
+    """Randomized nodes against certified quadrature: deviations in units of the errors, over all that has an error."""
+    data = task(4)
+    inputs = np.concatenate([data["train_inputs"], data["test_inputs"]])
+    exact, settings = (
+        theory(4, steps=TIMES),
+        {"steps": TIMES, "tensors": tensor_randomizations(NETWORK, inputs, nodes=2048)},
+    )
+    found = training_theory(NETWORK, **data, **settings)
+    names = [str(name) for name in exact if f"{name}_error" in found]
+    assert {"prediction_mean1", "prediction_covariance1_limit", "NTK1", "train_loss1", "test_loss1_limit"} <= set(names)
+    assert not {"prediction_mean", "test_loss"} & set(names)  # the leading order is not randomized
+    for name in names:
+        error, deviation = found[f"{name}_error"].values, (found[name] - exact[name]).values
+        uncertain = error > 1e-10 * abs(exact[name].values).max()
+        assert abs(deviation[uncertain] / error[uncertain]).max(initial=0.0) < 5.5, name  # of a t-distribution with 7
+        assert abs(deviation[~uncertain]).max(initial=0.0) < 1e-9, name
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,11 @@ class Eigenbasis(NamedTuple):
     samples: Array
     """All rows to all samples, the inverse of ``rows``."""
 
+    @property
+    def test_count(self) -> int:
+        """Number of test samples."""
+        return len(self.rows) - len(self.theta)
+
 
 def eigenbasis(Theta: Array, theta: Array, modes: Array) -> Eigenbasis:
     """The basis of an NTK of all samples, from the spectrum of its train block.

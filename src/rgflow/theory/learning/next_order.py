@@ -17,7 +17,13 @@ from rgflow.theory.learning.parts import Part, all_parts, frozen_covariance, rem
 from rgflow.theory.learning.record import PARTS_SUFFIX
 from rgflow.theory.learning.schedule import Schedule
 from rgflow.theory.learning.statistics import OutputTensors, RowStatistics, row_statistics
-from rgflow.theory.learning.triples import Coupling
+
+
+class State(NamedTuple):
+    """The kernels at one time and what they make of the statistics."""
+
+    kernels: Kernels
+    parts: tuple[Part, ...]
 
 
 class Moment(NamedTuple):
@@ -76,43 +82,28 @@ def moments(row: RowStatistics, basis: Eigenbasis, dynamics: Dynamics, times: Se
     times
         Numbers of steps, or times of gradient flow.
     """
-    for kernels in chain(dynamics.kernels(times, test_count(basis)), [dynamics.limit(test_count(basis))]):
-        yield moment(row, basis, kernels)
+    for kernels in chain(dynamics.kernels(times, basis.test_count), [dynamics.limit(basis.test_count)]):
+        yield moment(row, basis, State(kernels, all_parts(row, kernels)))
 
 
-def moment(row: RowStatistics, basis: Eigenbasis, kernels: Kernels) -> Moment:
-    """Order 1/n at the time of the kernels."""
-    at_t = all_parts(row, kernels)
-    mean = np.stack([basis.samples @ part.response @ row.moment.y.T for part in at_t])
-    ntk = np.stack([part.ntk.dense(basis.samples) for part in at_t])
-    return Moment(mean, _covariance(row, basis, (at_t, kernels), (at_t, kernels)), ntk)
+def moment(row: RowStatistics, basis: Eigenbasis, at: State) -> Moment:
+    """Order 1/n at one time."""
+    mean = np.stack([basis.samples @ part.response @ row.moment.y.T for part in at.parts])
+    ntk = np.stack([part.ntk.dense(basis.samples) for part in at.parts])
+    return Moment(mean, covariance(row, basis, at, at), ntk)
 
 
-def two_time_covariance(row: RowStatistics, basis: Eigenbasis, kernels_1: Kernels, kernels_2: Kernels) -> Array:
-    """Coefficient of 1/n of Cov(z_i1(t), z_j2(t')) of one network at two times.
+def covariance(row: RowStatistics, basis: Eigenbasis, first: State, second: State) -> Array:
+    """Coefficient of 1/n of Cov(z_i1(t), z_j2(t')) of one network at two times, which may be equal.
 
     Returns
     -------
     Array
-        (part, output_1, output_2, sample_1, sample_2); the first sample and output at the time of ``kernels_1``.
+        (part, output_1, output_2, sample_1, sample_2); the first output and sample at the first time.
     """
-    return _covariance(row, basis, (all_parts(row, kernels_1), kernels_1), (all_parts(row, kernels_2), kernels_2))
-
-
-def test_count(basis: Eigenbasis) -> int:
-    """Number of test samples."""
-    return len(basis.rows) - len(basis.theta)
-
-
-def _covariance(
-    row: RowStatistics,
-    basis: Eigenbasis,
-    first: tuple[tuple[Part, ...], Kernels],
-    second: tuple[tuple[Part, ...], Kernels],
-) -> Array:
-    (parts_1, k_1), (parts_2, k_2) = first, second
-    by_part: list[Coupling] = [
-        remembered_covariance(part_1, k_1, part_2, k_2) for part_1, part_2 in zip(parts_1, parts_2, strict=True)
+    by_part = [
+        remembered_covariance(part_1, first.kernels, part_2, second.kernels)
+        for part_1, part_2 in zip(first.parts, second.parts, strict=True)
     ]
-    by_part[0] += frozen_covariance(row, k_1, k_2)
+    by_part[0] += frozen_covariance(row, first.kernels, second.kernels)
     return np.stack([coupling.dense(basis.samples) for coupling in by_part])

@@ -10,15 +10,13 @@ Each adds to the outputs, z(t) = z_frozen(t) + ..., a response R of the mean and
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import reduce
-from operator import add
 
 import numpy as np
 
 from rgflow.theory.initialization.contraction import Array
 from rgflow.theory.learning.dynamics import Kernels
 from rgflow.theory.learning.statistics import Moving, RowStatistics
-from rgflow.theory.learning.triples import LAST, MIDDLE, OUTER, Coupling, ErrorMoment
+from rgflow.theory.learning.triples import LAST, MIDDLE, OUTER, Coupling, ErrorMoment, weighted_sum
 
 PARTS = ("frozen", "dNTK", "ddNTK")
 
@@ -65,7 +63,7 @@ def first_dynamical(row: RowStatistics, k: Kernels) -> Part:
 
 def second_dynamical(row: RowStatistics, k: Kernels) -> Part:
     """With C_xpqs: R_xp = C_xpqs E[eps_q eps_s] and its two permutations; remembers -R K, components of R not summed."""
-    C = reduce(add, (c * row.cubic[name] for name, c in k.c.items()))
+    C = weighted_sum(k.c, row.cubic)
     R = row.moment.contract(C, LAST) + row.moment.contract(C, OUTER) + row.moment.contract(C, MIDDLE)
     ntk = row.moment.contract(row.ntk_a, LAST, pq=k.a_hat)
     if k.b_hat.any():

@@ -44,7 +44,7 @@ def output_tensors(
 
 
 def _check(last: xr.Dataset, Theta: Array) -> None:
-    if missing := [name for name in TENSORS if name not in last]:
+    if missing := [name for name in (*TENSORS, "quadrature_error") if name not in last]:
         raise RgflowError(f"tensors lack {', '.join(missing)}; training at order 1/n needs {', '.join(TENSORS)}")
     found = last["Theta"].values
     if found.shape != Theta.shape or not np.allclose(found, Theta, rtol=1e-6, atol=1e-9 * Theta.max()):

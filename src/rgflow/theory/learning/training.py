@@ -89,7 +89,7 @@ def training_theory(
         output_2, sample_1, sample_2), ``NTK1`` (the same dims), n (E[H(t)] - Theta); the losses ``train_loss1`` =
         ``train_bias1`` + ``train_variance1``; and by part (frozen random NTK, dNTK, ddNTK) ``prediction_mean1_parts``
         (step, part, sample, output), ``prediction_covariance1_parts``, ``NTK1_parts``. Several estimates of the tensors
-        give each of these a standard error, ``<name>_error``.
+        give each of these a standard error, ``<name>_error``; ``quadrature_error`` (layer) is that of the tensors.
 
     Raises
     ------
@@ -103,26 +103,26 @@ def training_theory(
     _check_order(network, order)
     K, Theta = output_kernels(network, task.inputs)
     spectrum = train_spectrum(Theta, task.train_count)
-    theta = spectrum.theta
     leading = kernel_prediction(task, K, Theta, spectrum, schedule)
     result = recorded(task, schedule, leading).assign(
         K_output=(("sample_1", "sample_2"), K),
         Theta_output=(("sample_1", "sample_2"), Theta),
-        theta_eigenvalue=("mode", theta),
-        theta_max=theta[-1],
-        learning_rate=schedule.eta(theta),
+        theta_eigenvalue=("mode", spectrum.theta),
+        theta_max=spectrum.theta[-1],
+        learning_rate=schedule.eta(spectrum.theta),
         kernel_mean_limit=(("sample", "output"), leading["prediction_mean"][-1]),
     )
     if order == "leading":
         return result
-    basis = eigenbasis(Theta, *spectrum)
+    basis, randomizations = eigenbasis(Theta, *spectrum), output_tensors(network, task.inputs, Theta, tensors)
 
-    def coefficients(randomization: xr.Dataset) -> xr.Dataset:
-        at_start = OutputTensors.of(randomization)
-        return recorded(task, schedule, next_order(task, schedule, basis, at_start, leading["prediction_mean"]))
+    def coefficients(at_start: xr.Dataset) -> xr.Dataset:
+        found = next_order(task, schedule, basis, OutputTensors.of(at_start), leading["prediction_mean"])
+        return recorded(task, schedule, found).assign(
+            quadrature_error=at_start["quadrature_error"].expand_dims("layer")
+        )
 
-    found = mean_and_error(map(coefficients, output_tensors(network, task.inputs, Theta, tensors)))
-    return result.assign(found).assign_coords(part=list(PARTS))
+    return result.assign(mean_and_error(map(coefficients, randomizations))).assign_coords(part=list(PARTS))
 
 
 def highest_order(network: Network) -> str:

@@ -9,6 +9,7 @@ with Kronecker deltas of the components and three arrays over samples, all in th
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar, NamedTuple
@@ -143,14 +144,14 @@ class ErrorMoment:
         A closed loop of components gives n_L, an open one y_i y_j. Kernels are named by the slots they depend on, such as
         ``epq`` for one of the slots e, p and q.
         """
-        slots, weights = ",".join([pair.slots, *kernels]), tuple(kernels.values())
-        loop = (self.n_L - 1) * self.K + self.y.T @ self.y
-        same = _sum(f"{slots},pq->ef", X.total, *weights, self.K) + _sum(
-            f"{slots},pq->ef", X[pair.joined], *weights, loop
-        )
-        direct = _sum(f"{slots},ip,jq->ijef", X[pair.direct], *weights, self.y, self.y)
-        crossed = _sum(f"{slots},iq,jp->ijef", X[pair.crossed], *weights, self.y, self.y)
-        return Coupling(same, direct + crossed)
+        given, slots, y = list(kernels.items()), pair.slots, self.y
+        loop = (self.n_L - 1) * self.K + y.T @ y
+        same = _folded(slots, X.total, "ef", [*given, ("pq", self.K)])
+        same += _folded(slots, X[pair.joined], "ef", [*given, ("pq", loop)])
+        sum_over = _folded if self.n_L == 1 else _planned
+        cross = sum_over(slots, X[pair.direct], "ijef", [*given, ("ip", y), ("jq", y)])
+        cross += sum_over(slots, X[pair.crossed], "ijef", [*given, ("iq", y), ("jp", y)])
+        return Coupling(same, cross)
 
     def contract_equal(self, X: Triple, pair: Pair) -> Array:
         """The arrays that multiply d_ij when two slots carry the same mode and component, summed over the component.
@@ -158,8 +159,30 @@ class ErrorMoment:
         Shape: the free slots e, f and then the mode.
         """
         closed = X.total + (self.n_L - 1) * X[pair.joined]
-        return np.ascontiguousarray(_sum(f"{pair.slots.replace('q', 'p')}->efp", closed))
+        return np.ascontiguousarray(np.einsum(f"{pair.slots.replace('q', 'p')}->efp", closed))
 
 
-def _sum(indices: str, *arrays: Array) -> Array:
-    return np.asarray(np.einsum(indices, *arrays, optimize=True))
+def _folded(slots: str, X: Array, out: str, weights: Sequence[tuple[str, Array]]) -> Array:
+    """Sum of X times weights, which are multiplied with each other first: X is read once and no copy of it made."""
+    names, arrays = zip(*weights, strict=True)
+    labels = "".join(sorted(set("".join(names))))
+    weight = np.einsum(f"{','.join(names)}->{labels}", *arrays)
+    return np.asarray(np.einsum(f"{slots},{labels}->{out}", X, weight))
+
+
+def _planned(slots: str, X: Array, out: str, weights: Sequence[tuple[str, Array]]) -> Array:
+    """The same, one weight after the other as matrix products: less work for many output components."""
+    names, arrays = zip(*weights, strict=True)
+    return np.asarray(np.einsum(f"{','.join([slots, *names])}->{out}", X, *arrays, optimize=True))
+
+
+def weighted_sum(weights: Mapping[str, Array], triples: Mapping[str, Triple]) -> Triple:
+    """Sum of triples times weights of the same names, with one array of scratch space."""
+
+    def summed(number: int) -> Array:
+        total, term = (np.zeros_like(next(iter(triples.values()))[number]) for _ in range(2))
+        for name, weight in weights.items():
+            total += np.multiply(weight, triples[name][number], out=term)
+        return total
+
+    return Triple(summed(1), summed(2), summed(3))
