@@ -13,6 +13,7 @@ from rgflow.gaussian.moments import Array
 from rgflow.gaussian.nodes import Vector, normal_density
 from rgflow.gaussian.single import line_rule
 
+RESOLVED = 8 * float(np.finfo(np.float64).eps)  # 1 - |correlation| that K tells from 0
 _PARALLEL = 1e-13  # 1 - correlation^2 below which two inputs are parallel
 
 
@@ -21,6 +22,14 @@ def parallel_pairs(K: Array) -> list[tuple[int, int]]:
     variance = np.multiply.outer(K.diagonal(), K.diagonal())
     a, b = np.nonzero(np.triu(variance - K**2 <= _PARALLEL * variance, 1))
     return list(zip(a.tolist(), b.tolist(), strict=True))
+
+
+def apart_of(K: Array) -> Array:
+    """1 - |correlation| as well as K tells it, 0 where that is rounding: parallel inputs stay parallel."""
+    deviation = np.sqrt(K.diagonal())
+    size = np.multiply.outer(deviation, deviation)
+    apart = 1 - np.abs(np.divide(K, size, out=np.zeros_like(K), where=size > 0))
+    return np.where(apart > RESOLVED, apart, 0.0)
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 from rgflow.activations.registry import Activation, activation, first_jump
 from rgflow.errors import RgflowError
 from rgflow.gaussian.nodes import normal_density
-from rgflow.gaussian.single import _regular_mean
+from rgflow.gaussian.single import regular_mean
 
 Array = NDArray[np.float64]
 
@@ -100,7 +100,7 @@ def mean_square(sigma: str | Activation, order: int, K: ArrayLike, derivative: i
     flat = variance.ravel()
     mean = np.zeros_like(flat)
     for weight, orders in _leibniz(order, 2 * derivative):
-        mean += weight * _regular_mean(sigma, orders, np.maximum(flat, _TINY))
+        mean += weight * regular_mean(sigma, orders, np.maximum(flat, _TINY))
     for kink in sigma.kinks:
         mean[flat > 0.0] += _point_sources(sigma, order, 2 * derivative, kink, flat[flat > 0.0])
     return np.asarray(mean / 2**derivative).reshape(variance.shape)
