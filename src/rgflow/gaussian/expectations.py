@@ -34,8 +34,8 @@ class Expectations:
     rtol
         Relative error allowed in every average, relative to the root mean squares of its factors.
     apart
-        1 - |correlation| (N, N), where it is known better than K tells it: relu's averages depend on the angle between two inputs,
-        whose error is the root of that of the correlation.
+        1 - |correlation| (N, N), where it is known better than K tells it: relu's averages depend on the angle between two
+        inputs, whose error is the root of that of the correlation.
 
     Raises
     ------

@@ -39,6 +39,7 @@ class ParallelPair:
     activation: Activation
     scale_a: float
     scale_b: float
+    refinement: float = 1.0
 
     def mean(self, p: int, q: int) -> float:
         """<sigma^(p)_a sigma^(q)_b>; one factor may have delta functions, where the other enters with the mean of its sides."""
@@ -55,9 +56,15 @@ class ParallelPair:
         values = self._derivative(p, self.scale_a * u) * self._derivative(p, self.scale_b * u)
         return float(w @ (hermite * values) / (2 * self.scale_a**2) ** times)
 
+    def size(self, p: int, q: int) -> float:
+        """The scale of an average with derivatives of orders p and q: that of sigma in units of the standard deviations."""
+        u, w = self._rule
+        squares = [w @ self.activation(scale * u) ** 2 for scale in (self.scale_a, self.scale_b)]
+        return float(np.sqrt(np.prod(squares)) * abs(self.scale_a) ** -p * abs(self.scale_b) ** -q)
+
     @cached_property
     def _rule(self) -> tuple[Vector, Vector]:
-        return line_rule(self.activation, (self.scale_a, self.scale_b))
+        return line_rule(self.activation, (self.scale_a, self.scale_b), self.refinement)
 
     def _derivative(self, order: int, z: Array) -> Array:
         return np.asarray(self.activation.derivative(z, order))

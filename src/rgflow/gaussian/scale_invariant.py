@@ -70,7 +70,9 @@ class ScaleInvariantMoments:
         if spatial.size:
             result[spatial] = self._orthant_products(covariances[spatial])
         if d > 1:
-            self.error = max(self.error, self._relu.derivative_error)  # K alone tells the angles of three or four inputs
+            self.error = max(
+                self.error, self._relu.derivative_error
+            )  # K alone tells the angles of three or four inputs
         return result
 
     @cached_property
@@ -151,7 +153,9 @@ class _ReluPairs:
         self.kernel = size * (sine - t * cosine + np.where(same_side, math.pi * cosine, 0.0)) / (2 * math.pi)
         self.density = _divide(np.where(self.apart, 1 / (2 * math.pi), 0.0), self.root)  # p_c
         off_diagonal = t[(size > 0) & ~np.eye(len(K), dtype=bool)]
-        self.derivative_error = float(np.max(np.minimum(off_diagonal, _EPS / np.maximum(off_diagonal, _EPS)), initial=0.0))
+        self.derivative_error = float(
+            np.max(np.minimum(off_diagonal, _EPS / np.maximum(off_diagonal, _EPS)), initial=0.0)
+        )
 
     @cached_property
     def kernel_gradient(self) -> Array:

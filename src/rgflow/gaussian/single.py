@@ -73,8 +73,10 @@ def regular_mean(activation: Activation, orders: Sequence[int], K: Vector) -> Ve
     RgflowError
         The estimated error is above 1e-10 of the mean modulus, however fine the nodes.
     """
+    if not K.size:
+        return K
     means, errors, modulus = estimated_mean(activation, orders, K)
-    if not np.all(errors <= _LARGEST_ERROR * modulus + _SMALLEST_MEAN):
+    if _unresolved(means, errors, _LARGEST_ERROR * modulus):
         worst = int(np.argmax(errors / np.maximum(modulus, _SMALLEST_MEAN)))
         raise RgflowError(
             f"Gaussian means of {activation.label} at K = {K[worst]:.3g}: estimated relative error "
@@ -86,8 +88,8 @@ def regular_mean(activation: Activation, orders: Sequence[int], K: Vector) -> Ve
 def estimated_mean(activation: Activation, orders: Sequence[int], K: Vector) -> tuple[Vector, Vector, Vector]:
     """Means of the regular part for K > 0, bounds of their errors, and the means of the modulus, which is their scale.
 
-    Nodes are made denser until the estimated error is below 1e-13 of that scale. A rule with half the nodes has the error delta; as the error
-    falls exponentially with the number of nodes, that of the whole rule is delta^2 or less in units of the scale.
+    Nodes are made denser until the estimated error is below 1e-13 of that scale. A rule with half the nodes has the error
+    delta. As errors fall exponentially with the number of nodes, that of the whole rule is below delta^2 in units of the scale.
     """
     if any(activation.kinks):  # the panels follow kinks other than 0, which sit at different u for different K
         rows = [_refined_mean(activation, orders, k) for k in K[:, None]]
@@ -103,7 +105,7 @@ def _refined_mean(activation: Activation, orders: Sequence[int], K: Vector) -> t
         if rule[0].size > _MOST_NODES:
             break
         found = _mean_on(activation, orders, K, *rule)
-        if np.all(found[1] <= _GOOD_ERROR * found[2] + _SMALLEST_MEAN):
+        if not _unresolved(*found[:2], _GOOD_ERROR * found[2]):
             break
     if found is None:
         raise RgflowError(
@@ -111,6 +113,11 @@ def _refined_mean(activation: Activation, orders: Sequence[int], K: Vector) -> t
             "down, or choose C_b and C_W closer to criticality"
         )
     return found
+
+
+def _unresolved(means: Vector, errors: Vector, allowed: Vector) -> bool:
+    """Whether an error is above what is allowed; means that overflow are left to whoever reads them."""
+    return bool(np.any(np.isfinite(means) & (errors > allowed + _SMALLEST_MEAN)))
 
 
 def _rule(activation: Activation, K: float, refinement: float) -> tuple[Vector, Vector]:
@@ -130,18 +137,21 @@ def _mean_on(
         weighted = np.asarray(math.prod(tower[p] for p in orders)) * w
         parts.append((weighted.sum(axis=1), np.abs(weighted).sum(axis=1), rest(weighted)))
     mean, modulus, delta = (np.concatenate(column) for column in zip(*parts, strict=True))
-    relative = delta / np.maximum(modulus, _SMALLEST_MEAN)
-    return mean, modulus * (10 * relative**2 + _ROUNDING), modulus
+    with np.errstate(invalid="ignore", over="ignore"):
+        relative = delta / np.maximum(modulus, _SMALLEST_MEAN)
+        return mean, modulus * (10 * relative**2 + _ROUNDING), modulus
 
 
 def _trapezoid_rest(weighted: Vector) -> Vector:
     """Difference between the rule of the even and that of the odd nodes."""
-    return np.asarray(2 * np.abs(weighted[:, ::2].sum(axis=1) - weighted[:, 1::2].sum(axis=1)))
+    with np.errstate(invalid="ignore"):  # of overflows
+        return np.asarray(2 * np.abs(weighted[:, ::2].sum(axis=1) - weighted[:, 1::2].sum(axis=1)))
 
 
 def _panel_rest(weighted: Vector) -> Vector:
     """Size of the highest two Legendre polynomials in the integrand, which are also those that half the nodes would miss."""
-    highest = weighted.reshape(len(weighted), -1, _PANEL_NODES) @ _highest_legendre()
+    with np.errstate(invalid="ignore", over="ignore"):
+        highest = weighted.reshape(len(weighted), -1, _PANEL_NODES) @ _highest_legendre()
     return np.asarray(np.abs(highest).sum(axis=(1, 2)))
 
 
@@ -163,7 +173,7 @@ def line_rule(activation: Activation, scales: Sequence[float], refinement: float
     largest = max(map(abs, scales))
     width = min(1.0, activation.analytic_radius / largest) / refinement
     breaks = [kink / s for s in scales for kink in activation.kinks]
-    if 2 * _REACH * _PANEL_NODES > _MOST_NODES * width:
+    if width < 2 * _REACH * _PANEL_NODES / _MOST_NODES:
         raise RgflowError(
             f"Gaussian means of {activation.label} at K = {largest**2:.3g} need more than {_MOST_NODES} nodes; scale the inputs "
             "down, or choose C_b and C_W closer to criticality"
