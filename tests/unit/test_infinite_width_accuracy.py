@@ -124,6 +124,32 @@ def test_inputs_on_a_ray(depth: int, ratios: tuple[float, ...]) -> None:
     np.testing.assert_allclose(Theta, np.outer(r, r) * depth * (x @ x / 16), rtol=1e-13)
 
 
+@pytest.mark.parametrize("tensors", [("K", "Theta"), ("V", "Theta1", "B")])
+def test_random_sets_of_inputs_on_a_ray_at_order_1_over_n(tensors: tuple[str, ...]) -> None:
+    """All tensors of inputs on a ray are those of one input times a power of each ratio."""
+    rng = np.random.default_rng(3)
+    for _ in range(12):
+        x, r = rng.standard_normal(16), np.append(1.0, rng.uniform(0.2, 5, rng.integers(1, 4)))
+        net = Network("relu", (16, *[8] * int(rng.choice([2, 3, 8])), 1), 0.0, 2.0, lambda_b=0.0)
+        found = rgflow.initialization_theory(net, r[:, None] * x, tensors).isel(layer=-1)
+        alone = rgflow.initialization_theory(net, x[None], tensors).isel(layer=-1)
+        for name in tensors:
+            legs = found[name].ndim
+            expected = np.einsum(*(part for leg in range(legs) for part in (r, [leg]))) * float(alone[name].squeeze())
+            np.testing.assert_allclose(found[name], expected, rtol=1e-12, err_msg=name)
+        assert float(found["quadrature_error"]) < 1e-10
+
+
+@pytest.mark.parametrize("angle", [1e-2, 1e-5, 1e-8, 1e-11])
+@pytest.mark.parametrize("name", ["relu", "leaky_relu"])
+def test_kernels_at_order_1_over_n_keep_small_angles(name: str, angle: float) -> None:
+    x = np.array([[1.0, 0.0], [1.0, angle], [-1.0, angle]])
+    net = Network(name, (2, 9, 9, 9, 9), 0.1, 2.0, lambda_b=0.3)
+    found = rgflow.initialization_theory(net, x, ("K", "Theta")).isel(layer=-1)
+    for exact, tensor in zip(exact_kernels(net, x), ("K", "Theta"), strict=True):
+        assert relative_error(found[tensor].values, exact) < 1e-14
+
+
 def test_what_leaves_the_range_of_the_precision_is_one_line() -> None:
     x = np.random.default_rng(0).normal(size=(3, 20))
 
@@ -133,11 +159,11 @@ def test_what_leaves_the_range_of_the_precision_is_one_line() -> None:
     exact = np.einsum("ai,ai->a", x, x) / 20 / 2.0**99
     np.testing.assert_allclose(np.diag(infinite_width_theory(relu(100), x, "float32")["K"]), exact, rtol=1e-4)
     for depth in (150, 200, 300):
-        with pytest.raises(RgflowError, match=r"K at layer 12\d is .*, below the range of float32, 1.2e-38"):
+        with pytest.raises(RgflowError, match=r"K is .* at layer 12\d: below the range of float32, 1.2e-38"):
             infinite_width_theory(relu(depth), x, "float32")
-    with pytest.raises(RgflowError, match=r"K at layer 102\d is .*, below the range of float64"):
+    with pytest.raises(RgflowError, match=r"K is .* at layer 102\d: below the range of float64"):
         rgflow.training_theory(relu(1200), x[:2], [[1.0] * 8] * 2, x[2:], steps=[0])
-    with pytest.raises(RgflowError, match=r"at layer 1\d is not finite in float32, whose range ends at 3.4e\+38"):
+    with pytest.raises(RgflowError, match=r"K is not finite at layer 1\d: beyond the range of float32, 3.4e\+38"):
         infinite_width_theory(relu(40, 2000.0), x, "float32")
 
 

@@ -224,7 +224,7 @@ def test_kernels_are_reported_positive_semidefinite() -> None:
         (network("hard_tanh"), np.ones((2, 5)), "hard_tanh has kinks"),
         (network("relu"), np.ones((2, 4)), "5 features"),
         (network("relu"), np.full((2, 5), np.nan), r"inputs\[0, 0\] = nan"),
-        (Network("relu", (5, *[10] * 60), 0.0, 1e8), np.ones((2, 5)), "at layer 40 is not finite"),
+        (Network("relu", (5, *[10] * 60), 0.0, 1e8), np.ones((2, 5)), "not finite at layer"),
         (Network("tanh", (5, 10, 10), 0.0, 1e4), np.ones((2, 5)), "tanh"),
     ],
 )

@@ -174,5 +174,5 @@ def test_a_network_that_learns_nothing_is_named(data: dict[str, np.ndarray]) -> 
 
 def test_a_kernel_that_overflows_names_its_layer(data: dict[str, np.ndarray]) -> None:
     explosive = Network("relu", (3, 9, 9, 9, 2), 0.0, 1e200)
-    with np.errstate(over="ignore", invalid="ignore"), pytest.raises(RgflowError, match="K at layer 2 is not finite"):
+    with np.errstate(over="ignore", invalid="ignore"), pytest.raises(RgflowError, match="K is not finite at layer 2"):
         theory(data, explosive)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from functools import cached_property, partial, reduce
+from functools import cached_property, partial
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rgflow.activations.registry import Activation
 from rgflow.errors import RgflowError
-from rgflow.gaussian.moments import MAX_FACTORS, Array, powers, product_values, subsets
+from rgflow.gaussian.moments import Array, product_scales, product_values, subsets
 from rgflow.gaussian.nested import Family, Group, Rule, group_means, groups, input_means, square_means
 from rgflow.gaussian.price import price_gradient, price_hessian
 
@@ -40,7 +39,7 @@ class SmoothMoments:
         return price_hessian(self.pair, p)
 
     def products(self, d: int) -> Array:
-        scales = np.array([self._product_scales(inputs) for inputs in subsets(len(self._K), d)])
+        scales = np.array([product_scales(self._fourth_roots[inputs], d) for inputs in subsets(len(self._K), d)])
         evaluate = self._input_products if d == 1 else partial(self._group_products, groups(self._K, d))
         return self._converged(evaluate, lambda _: scales)
 
@@ -82,13 +81,6 @@ class SmoothMoments:
         rule = self._rule(_REFINEMENTS[-1])
         means = [square_means(lambda z: self._tower(1)(z) ** 2, variance, rule) for variance in self._K.diagonal()]
         return np.array([mean.diagonal() ** 0.25 for mean in means])
-
-    def _product_scales(self, subset: NDArray[np.intp]) -> Array:
-        """Upper bounds of all products by Hoelder's inequality: the scale of a relative error."""
-        choices = np.array(powers(len(subset)))
-        scales = [np.prod(roots**choices, axis=1) for roots in self._fourth_roots[subset]]
-        factors = reduce(np.add.outer, [choices.sum(axis=1)] * len(subset))
-        return np.where(factors == MAX_FACTORS, reduce(np.multiply.outer, scales), math.inf)  # others are not used
 
     def _rule(self, factor: float) -> Rule:
         return Rule(factor * (_SAFETY_NATS - math.log(self._rtol)), self._activation.quadrature_radius)

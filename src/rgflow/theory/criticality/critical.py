@@ -20,7 +20,7 @@ from rgflow.activations.registry import activation as find_activation
 from rgflow.architectures.architecture import Architecture
 from rgflow.architectures.residual import architecture_of
 from rgflow.gaussian.single import single_mean
-from rgflow.theory.criticality.susceptibility import discontinuity, mean_square
+from rgflow.theory.criticality.susceptibility import discontinuity, mean_square, turning_points
 
 Array = NDArray[np.float64]
 
@@ -216,9 +216,22 @@ def _curvature(sigma: Activation, K: float) -> float:
 
 
 def _zeros_of_curvature(sigma: Activation) -> list[float]:
-    K, values = _resolved_curvature(sigma)
+    K, values = _with_turning_points(sigma, *_resolved_curvature(sigma))
     changes = np.flatnonzero(np.sign(values[:-1]) != np.sign(values[1:]))
     return [_bracketed_zero(sigma, K[i], K[i + 1]) for i in changes]
+
+
+def _with_turning_points(sigma: Activation, K: Array, values: Array) -> tuple[Array, Array]:
+    """Adds the kernels where the curvature turns back, between two of one sign: two zeros may hide there."""
+    toward = np.sign(values) * _curvature_slope(sigma, K)
+    turns = np.flatnonzero((toward[:-1] < 0.0) & (toward[1:] > 0.0) & (values[:-1] * values[1:] > 0.0))
+    points = turning_points(lambda k: np.sign(values[turns]) * _curvature_slope(sigma, k), K[turns], K[turns + 1])
+    return np.insert(K, turns + 1, points), np.insert(values, turns + 1, [_curvature(sigma, k) for k in points])
+
+
+def _curvature_slope(sigma: Activation, K: Array) -> Array:
+    """d<sigma sigma''>_K/dK."""
+    return mean_square(sigma, 0, K, derivative=2) - mean_square(sigma, 1, K, derivative=1)
 
 
 def _bracketed_zero(sigma: Activation, low: float, high: float) -> float:
@@ -228,7 +241,7 @@ def _bracketed_zero(sigma: Activation, low: float, high: float) -> float:
     for _ in range(60):
         value = _curvature(sigma, K)
         low, high = (low, K) if (value > 0.0) == rising else (K, high)
-        slope = float(mean_square(sigma, 0, K, derivative=2) - mean_square(sigma, 1, K, derivative=1))
+        slope = float(_curvature_slope(sigma, np.asarray(K)))
         step = -value / slope if slope else math.inf
         if abs(step) <= 1e-14 * K:
             break

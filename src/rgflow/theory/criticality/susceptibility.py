@@ -11,6 +11,7 @@ that the jumps of the integrand leave in those z-derivatives.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 from numpy.polynomial.hermite_e import hermeval
@@ -19,10 +20,11 @@ from numpy.typing import ArrayLike, NDArray
 from rgflow.activations.registry import Activation, activation, first_jump
 from rgflow.errors import RgflowError
 from rgflow.gaussian.nodes import normal_density
-from rgflow.gaussian.single import _regular_mean
+from rgflow.gaussian.single import regular_mean
 
 Array = NDArray[np.float64]
 
+_BISECTIONS = 26
 _TINY = 1e-300  # stands for K = 0 in averages of kinked activations
 
 
@@ -100,7 +102,7 @@ def mean_square(sigma: str | Activation, order: int, K: ArrayLike, derivative: i
     flat = variance.ravel()
     mean = np.zeros_like(flat)
     for weight, orders in _leibniz(order, 2 * derivative):
-        mean += weight * _regular_mean(sigma, orders, np.maximum(flat, _TINY))
+        mean += weight * regular_mean(sigma, orders, np.maximum(flat, _TINY))
     for kink in sigma.kinks:
         mean[flat > 0.0] += _point_sources(sigma, order, 2 * derivative, kink, flat[flat > 0.0])
     return np.asarray(mean / 2**derivative).reshape(variance.shape)
@@ -109,6 +111,16 @@ def mean_square(sigma: str | Activation, order: int, K: ArrayLike, derivative: i
 def discontinuity(sigma: Activation, order: int = 0) -> float | None:
     """First kink at which sigma^(order) or a lower derivative jumps; None if it is continuous."""
     return next((kink for kink in sigma.kinks if first_jump(*sigma.sides(kink, order)) <= order), None)
+
+
+def turning_points(slope: Callable[[Array], Array], low: Array, high: Array) -> Array:
+    """Where a slope rises through 0 between kernels `low` and `high`, to a millionth: by bisection, all at once."""
+    low, high = low.copy(), high.copy()
+    for _ in range(_BISECTIONS if low.size else 0):
+        middle = (low + high) / 2
+        rising = slope(middle) > 0.0
+        low, high = np.where(rising, low, middle), np.where(rising, middle, high)
+    return (low + high) / 2
 
 
 def _leibniz(order: int, count: int) -> list[tuple[int, tuple[int, int]]]:

@@ -56,6 +56,19 @@ def whole(plan: Plan) -> Pairs:
     return pairs
 
 
+def carried_apart(network: Network, inputs: Inputs) -> list[Block | None]:
+    """1 - |correlation| of all inputs, (N, N), in the layers 1 .. L-1; None where averages do not depend on the angle itself."""
+    if any(sigma.slopes is None or not sigma.kinks for sigma in network.activations):
+        return [None] * (network.depth - 1)
+    plan = make_plan(network, checked_inputs(network, inputs), "float64")
+    everything = slice(0, len(plan.inputs))
+    pairs, apart = plan.first(everything, everything), []
+    for layer in plan.layers:
+        apart.append(pairs[2])
+        pairs = layer.next(everything, everything, *pairs)
+    return apart
+
+
 def _measured_error(network: Network, x: Block, precision: Any) -> float:
     found = whole(make_plan(network, x, precision))[:2]
     right, own = _reference(network, x)

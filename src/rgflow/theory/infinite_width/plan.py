@@ -172,11 +172,9 @@ def _require_range(variance: Block, Theta: Block, layer: int, dtype: Any) -> Non
     for name, values in (("K", variance), ("Theta", Theta)):
         largest, smallest = values.max(), values[values > 0.0].min(initial=np.inf)
         if not largest <= limits.max:
-            what = f"not finite in {dtype.name}, whose range ends at {limits.max:.2g}"
+            what = f"is not finite at layer {layer}: beyond the range of {dtype.name}, {limits.max:.2g}"
         elif smallest < limits.tiny:
-            what = f"{smallest:.3g}, below the range of {dtype.name}, {limits.tiny:.2g}"
+            what = f"is {smallest:.3g} at layer {layer}: below the range of {dtype.name}, {limits.tiny:.2g}"
         else:
             continue
-        raise RgflowError(
-            f"{name} at layer {layer} is {what}: choose C_b and C_W closer to criticality or fewer layers"
-        )
+        raise RgflowError(f"{name} {what}; choose C_b and C_W closer to criticality, or fewer layers")

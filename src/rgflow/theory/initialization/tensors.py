@@ -11,6 +11,7 @@ from rgflow.errors import RgflowError
 from rgflow.gaussian.expectations import Expectations
 from rgflow.inputs import Inputs, input_gram
 from rgflow.network import Network
+from rgflow.theory.infinite_width.accuracy import carried_apart
 from rgflow.theory.initialization.contraction import Array
 from rgflow.theory.initialization.fluctuations import next_A, next_B, next_D, next_F
 from rgflow.theory.initialization.kernel import first_kernel, next_kernel, next_metric_correction
@@ -78,10 +79,10 @@ def initialization_theory(
     known, step = network.architecture.choose(ARCHITECTURES, "finite-width theory")
     wanted = known_tensors(known, known if tensors is None else tensors)
     needed = with_dependencies(known, wanted)
-    gram = input_gram(network, inputs)
+    gram, apart = input_gram(network, inputs), carried_apart(network, inputs)
 
     def advance(layer: int, current: Tensors) -> tuple[Tensors, float]:
-        averages = Expectations(network.activation_of(layer), current["K"], rtol)
+        averages = Expectations(network.activation_of(layer), current["K"], rtol, apart[layer - 1])
         return next_layer(needed, step(network, layer, averages), current), averages.error
 
     return evolve(network.depth, first_layer(needed, network, gram), advance)[[*wanted, "quadrature_error"]]
