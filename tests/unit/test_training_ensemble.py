@@ -288,11 +288,6 @@ def test_bad_requests_are_named(task: Task, spec: dict[str, object], members: ra
         train_block(NETWORK, task, TrainingSpec(**{**vars(SPEC), **spec}), members)
 
 
-def test_a_residual_network_is_refused(task: Task) -> None:
-    with pytest.raises(RgflowError, match="training needs a plain network"):
-        train_block(Network("relu", (3, 1, 1), 0.0, 2.0, xi_2=0.5), task, SPEC, range(3))
-
-
 def test_an_unknown_device_is_named(task: Task) -> None:
     with pytest.raises(RgflowError, match="device = 'tpu'"):
         train_block(NETWORK, task, SPEC, range(3), device="tpu")

@@ -9,6 +9,7 @@ from itertools import accumulate
 import torch
 from torch import Tensor
 
+from rgflow.architectures.architecture import Architecture
 from rgflow.sampling import compiled
 from rgflow.sampling.algebra import (
     array,
@@ -55,12 +56,12 @@ class Law:
 @dataclass(frozen=True, eq=False)
 class Forward:
     """A forward pass: the laws of layers 1, 2, ..., the leading neurons' noise (members, N, neurons) and, if the NTK is
-    wanted, the hidden layers; of a residual network xi_2 and the moments of the layers."""
+    wanted, the hidden layers; where neurons are not alike the moments of the layers."""
 
     laws: list[Law]
     heads: list[Tensor]
     hidden: list[Hidden]
-    xi_2: float
+    architecture: Architecture
     skips: list[SkipMoments]
 
     def upto(self, layer: int) -> Forward:
@@ -68,26 +69,24 @@ class Forward:
         return replace(self, laws=self.laws[:layer], heads=self.heads[:layer], hidden=self.hidden[: layer - 1])
 
     def preactivations(self) -> list[Tensor]:
-        """z = L u of the leading neurons, plus xi_2 times that of the layer below: (members, N, neurons) of each layer."""
+        """z = L u of the leading neurons, with the skip connection: (members, N, neurons) of each layer."""
         branches = [law.factor @ head.double() for law, head in zip(self.laws, self.heads, strict=True)]
-        if not self.xi_2:
-            return branches
-        return list(accumulate(branches, lambda below, branch: branch + self.xi_2 * below))
+        return list(accumulate(branches, lambda below, branch: self.architecture.add_skip(branch, below)))
 
 
 def forward(target: Target, members: int, generator: torch.Generator) -> Forward:
     """Draw the layers 1, 2, ... up to the last reported one."""
-    network, z = target.network, None
-    passed = Forward([first_law(target)], [], [], network.xi_2, [first_moments(target)])
+    architecture, z = target.network.architecture, None
+    passed = Forward([first_law(target)], [], [], architecture, [] if architecture.alike else [first_moments(target)])
     for index in target.hidden:
         hidden, z = draw_hidden(target, index, passed.laws[-1].factor.expand(members, -1, -1), z, generator)
         passed.heads.append(hidden.noise[..., : target.neurons].contiguous())
         passed.laws.append(law_above(target, index + 1, hidden.sigma))
         passed.hidden.extend([hidden] if target.ntk else [])
-        if network.residual:
-            passed.skips.append(next_moments(target, z))
-        else:
+        if architecture.alike:
             z = None
+        else:
+            passed.skips.append(next_moments(target, z))
     passed.heads.append(normal_rows((members, len(target.x), target.neurons), target.dtype, generator))
     return passed
 

@@ -50,11 +50,13 @@ def weight_samples(target: Target, members: int, generator: Callable[[int], torc
         metric=torch.stack([layer.metric.expand(members, -1, -1) for layer in reported], 1),
         preactivation=torch.stack([layer.z[..., : target.neurons].mT.double() for layer in reported], 1),
     )
-    if target.network.residual:
+    if not target.network.architecture.alike:
         samples = with_skip(samples, [layer.skip for layer in reported])
     if not target.ntk:
         return samples
-    ntk = torch.stack([backward(layers[:layer], target.outputs, target.network.xi_2) for layer in target.layers], 1)
+    ntk = torch.stack(
+        [backward(layers[:layer], target.outputs, target.network.architecture.skip) for layer in target.layers], 1
+    )
     return with_ntk(samples, ntk, target)
 
 
@@ -69,20 +71,20 @@ def forward(target: Target, members: int, generator: torch.Generator, law: Law) 
         weights = law((members, width, width_below), target.dtype, generator).mul_(math.sqrt(C_W / width_below))
         biases = normal_rows((members, 1, width), target.dtype, generator).mul_(math.sqrt(C_b))
         z = torch.baddbmm(biases, sigma, weights.mT)
-        if network.xi_2 and layers:
-            z = z + network.xi_2 * layers[-1].z[..., :width]
+        if layers:
+            z = network.architecture.add_skip(z, layers[-1].z[..., :width])
         hidden = index in target.hidden
         sigma, slope = (
             network.activation_of(index).value_and_derivative(z) if hidden else (z, z)
         )  # the top has no sigma
         layers.append(Layer(weights, C_b + C_W * moment, lambda_b + lambda_W * moment, z, sigma, slope, skip))
         moment = inner(sigma, sigma) / width
-        if network.residual and hidden:
+        if hidden and not network.architecture.alike:
             skip = next_moments(target, z)
     return layers
 
 
-def backward(layers: list[Layer], outputs: int, xi_2: float) -> Tensor:
+def backward(layers: list[Layer], outputs: int, skip: float) -> Tensor:
     """NTK of the leading neurons of the last of ``layers``: (members, output, output, N, N)."""
     top = layers[-1]
     members, N, _ = top.z.shape
@@ -91,8 +93,8 @@ def backward(layers: list[Layer], outputs: int, xi_2: float) -> Tensor:
     delta_above = torch.eye(outputs, dtype=top.z.dtype, device=top.z.device)[:, None]
     for here in layers[-2::-1]:
         delta = v.reshape(members, outputs, -1, here.z.shape[-1]) * here.slope[:, None]
-        if xi_2:
-            delta[..., : delta_above.shape[-1]] += xi_2 * delta_above
+        if skip:
+            delta[..., : delta_above.shape[-1]] += skip * delta_above
             delta_above = delta
         delta = delta.flatten(1, 2)
         ntk = ntk + here.rate[:, None, :, None, :] * inner(delta, delta).view(members, outputs, N, outputs, N)

@@ -57,7 +57,7 @@ def train_ensemble(
     Raises
     ------
     RgflowError
-        A residual network, data that do not fit the network, a setting out of range, or training that leaves the finite
+        Data that do not fit the network, a setting out of range, or training that leaves the finite
         numbers.
     """
     task = Task(train_inputs, train_targets, test_inputs, test_targets)
@@ -118,7 +118,6 @@ def _train_chunk(network: Network, task: Task, spec: TrainingSpec, device: str, 
 
 
 def _check(network: Network, task: Task, spec: TrainingSpec, members: range) -> None:
-    network.require_plain("training")
     task.check_fits(network)
     check_targets(spec.loss, task.train_targets)
     if len(members) == 0 or members.start < 0 or members.step != 1:

@@ -160,7 +160,7 @@ def _plan(network: Network, inputs: Inputs, precision: Precision) -> _Plan:
     x = checked_inputs(network, inputs)
     x /= np.sqrt(x.shape[1])
     variance = network.C_b[0] + network.C_W[0] * np.einsum("ai,ai->a", x, x)
-    layers, errors, skip = [], [0.0], network.xi_2**2
+    layers, errors, skip = [], [0.0], network.architecture.skip**2
     for layer in range(1, network.depth):
         sigma = network.activation_of(layer)
         averages, error = dual(sigma, variance.astype(precision), _TOLERANCE[precision])

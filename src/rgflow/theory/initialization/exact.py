@@ -56,7 +56,7 @@ def exact_theory(network: Network, inputs: Inputs) -> xr.Dataset:
     Raises
     ------
     RgflowError
-        Neither of the two, a residual network, or unusable inputs.
+        Neither of the two, a network that is not plain, or unusable inputs.
     """
     if not _is_linear(network):
         return exact_scale_invariant(network, inputs)
@@ -77,7 +77,7 @@ def exact_deep_linear(network: Network, inputs: Inputs) -> xr.Dataset:
     Raises
     ------
     RgflowError
-        The activation is not linear, the network is residual, or the inputs are unusable.
+        The activation is not linear, the network is not plain, or the inputs are unusable.
     """
     _require_linear(network)
     return _evolve(network, input_gram(network, inputs), _next_deep_linear)
@@ -93,7 +93,7 @@ def exact_scale_invariant(network: Network, inputs: Inputs) -> xr.Dataset:
     Raises
     ------
     RgflowError
-        The activation is not scale-invariant, the network is residual, or there is not exactly one usable input.
+        The activation is not scale-invariant, the network is not plain, or there is not exactly one usable input.
     """
     network.require_plain("an exact law at finite width")
     for sigma in network.activations:
@@ -121,7 +121,7 @@ def deep_linear_moment(network: Network, inputs: Inputs, order: int) -> Array:
     Raises
     ------
     RgflowError
-        Another activation, a residual network, a bias, several inputs, or an order that is not even and positive.
+        Another activation, a network that is not plain, a bias, several inputs, or an order that is not even and positive.
     """
     _require_linear(network)
     if any(network.C_b):

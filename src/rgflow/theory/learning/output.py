@@ -36,10 +36,10 @@ def output_kernels(network: Network, inputs: Inputs) -> tuple[Array, Array]:
     """
     gram = input_gram(network, inputs)
     K, Theta = first_kernel(network, gram), first_ntk(network, gram)
-    skip = network.xi_2**2
     for layer in range(1, network.depth):
         step = Step(network, layer, Expectations(network.activation_of(layer), K))
-        K, Theta = next_kernel(step) + skip * K, next_ntk(step, Theta) + skip * Theta
+        branch = ((next_kernel(step), K), (next_ntk(step, Theta), Theta))
+        K, Theta = (network.architecture.add_skip_to_pair(*pair) for pair in branch)
         for name, value in {"K": K, "Theta": Theta}.items():
             if not np.isfinite(value).all():
                 raise RgflowError(f"{name} at layer {layer + 1} is not finite")
