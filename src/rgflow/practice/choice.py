@@ -14,7 +14,7 @@ from rgflow.gaussian.single import kinked_rule
 from rgflow.theory.criticality.critical import NONE, Criticality, critical
 from rgflow.theory.criticality.susceptibility import chi_parallel, chi_perp, mean_square
 
-_KERNELS = np.geomspace(0.03, 30.0, 121)  # searched for the best point where none is critical
+_KERNELS = np.geomspace(0.03, 10.0, 121)  # searched where no point is critical: preactivations of order 1
 _ZOO = ("tanh", "erf", "relu", "gelu", "swish", "mish", "selu")
 
 
@@ -39,8 +39,8 @@ class Choice:
 def choose(sigma: Activation, has_bias: bool = True) -> Choice:
     """Variances of a layer whose inputs come from an activation.
 
-    Critical ones where they exist. Otherwise those that hold the signal longest: without a critical point, the
-    kernel whose larger susceptibility is 1 and whose smaller is largest; without biases where C_b > 0 is needed, the C_W that
+    Critical ones where they exist. Otherwise those that hold the signal longest: without a critical point, the fixed point
+    K <= 10 without a susceptibility above 1 whose chi_perp is largest; without biases where C_b > 0 is needed, the C_W that
     keeps K*. Beside a skip connection both are to be multiplied with `skip_factor`.
 
     Parameters
@@ -84,8 +84,8 @@ def input_scale(point: Criticality, mean_square_input: float) -> float:
 def life(sigma: Activation) -> tuple[float, Activation]:
     """Layers that a signal lives at best, and the critical activation most like sigma, if sigma has no critical point.
 
-    The first is -1/ln of the smaller susceptibility at the point that `choose` takes. Alike is the one with the largest
-    correlation with sigma under a standard normal input.
+    The first is the correlation depth -1/ln chi_perp at the point that `choose` takes. Alike is the one with the largest
+    correlation with sigma, at inputs of the variance where a sigmoid has saturated, 10.
     """
     return -1.0 / math.log(_best_point(sigma)[2]), max(
         (activation(name) for name in _ZOO), key=lambda other: abs(_likeness(sigma, other))
@@ -93,30 +93,28 @@ def life(sigma: Activation) -> tuple[float, Activation]:
 
 
 def _longest(sigma: Activation) -> Choice:
-    C_b, C_W, smaller = _best_point(sigma)
-    depth = -1.0 / math.log(smaller)
-    return Choice(C_b, C_W, f"no critical point; the signal lives {depth:.3g} layers at best")
+    C_b, C_W, perp = _best_point(sigma)
+    return Choice(C_b, C_W, f"no critical point; differences of inputs live {-1.0 / math.log(perp):.3g} layers at best")
 
 
 @cache
 def _best_point(sigma: Activation) -> tuple[float, float, float]:
-    """(C_b, C_W, smaller susceptibility) of the fixed points with C_b >= 0 whose larger susceptibility is 1."""
+    """(C_b, C_W, chi_perp) of the fixed point K <= 10 with C_b >= 0 and no susceptibility above 1 where chi_perp is largest."""
     parallel, perp = chi_parallel(sigma, 1.0, _KERNELS), chi_perp(sigma, 1.0, _KERNELS)
     largest = np.maximum(np.abs(parallel), perp)
     if not np.all(np.isfinite(largest)):
         raise RgflowError(f"activation {sigma.label} jumps: its slope, and so every gradient, is lost")
-    C_W = 1.0 / largest
-    C_b = _KERNELS - C_W * mean_square(sigma, 0, _KERNELS)
-    smaller = np.where(C_b >= 0.0, np.minimum(np.abs(parallel), perp) * C_W, 0.0)
-    best = int(np.argmax(smaller))
-    if smaller[best] <= 0.0:
-        raise RgflowError(f"activation {sigma.label}: no C_b, C_W keep a signal between K = 0.03 and 30")
-    return float(C_b[best]), float(C_W[best]), float(smaller[best])
+    square = mean_square(sigma, 0, _KERNELS)
+    C_W = np.minimum(1.0 / largest, _KERNELS / square)
+    best = int(np.argmax(C_W * perp))
+    C_b = max(_KERNELS[best] - C_W[best] * square[best], 0.0)
+    return float(C_b), float(C_W[best]), float(C_W[best] * perp[best])
 
 
 def _likeness(sigma: Activation, other: Activation) -> float:
-    """Correlation of two activations of one standard normal input."""
-    z, w = kinked_rule(replace(sigma, kinks=(*sigma.kinks, *other.kinks)), 1.0)
+    """Correlation of two activations of one normal input with variance 10."""
+    u, w = kinked_rule(replace(sigma, kinks=(*sigma.kinks, *other.kinks)), _KERNELS[-1])
+    z = math.sqrt(_KERNELS[-1]) * u
     values = np.stack([sigma(z), other(z)])
     covariance = np.cov(values, aweights=w, ddof=0)
     return float(covariance[0, 1] / math.sqrt(covariance[0, 0] * covariance[1, 1]))

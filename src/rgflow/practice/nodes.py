@@ -125,7 +125,7 @@ class Nodes:
 def module_activation(module: nn.Module) -> Activation | RgflowError:
     """The activation that a module is, or why it is none."""
     if isinstance(module, nn.PReLU) and module.num_parameters == 1:
-        return activation("leaky_relu", slope=float(module.weight))
+        return activation("leaky_relu", slope=float(module.weight.detach()))
     if any(True for _ in module.parameters()) or any(True for _ in module.buffers()):
         return RgflowError("no elementwise function without parameters")
     return _made(module)
