@@ -153,6 +153,10 @@ def _check(network: Network, task: Task, spec: TrainingSpec, members: range) -> 
         raise RgflowError(f"members = {members}; a block must be a non-empty range of labels from 0 on, with step 1")
     if members.start % spec.group or members.stop % spec.group:
         raise RgflowError(f"members = {members}; a block must hold whole groups of {spec.group}")
+    if spec.control_variates:  # whose means rest on the signs of the last layer
+        network.require_plain("training with control variates")
+    if spec.recorded_kernels:  # second moments of the preactivations, without what a skip connection adds
+        network.require_plain("the kernels of hidden layers in training")
     if spec.recorded_kernels and network.depth < 2:
         raise RgflowError("kernel_steps: a network of one layer has no hidden layer")
     samples = len(task.inputs)
