@@ -76,7 +76,7 @@ def test_critical_of_an_activation_without_critical_point_stops_early() -> None:
 def test_specs_hold_exactly_what_a_stage_consumes() -> None:
     base: dict[str, Any] = {
         "study": "test",
-        "ensemble": {"members": 2000, "block": 1000},
+        "ensemble": {"members": 3000, "block": 1000},
         "training": {"members": 256, "block": 128},
     }
     labels = {"activation": "tanh", "init": "critical", "depth": "4", "width": "32", "block": "0001"}

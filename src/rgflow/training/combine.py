@@ -163,7 +163,7 @@ def _labelled(groups: xr.Dataset, estimates: Mapping[str, Array]) -> xr.Dataset:
     """A dataset of estimates, with what they come from."""
     count, size = groups.sizes["group"], int(groups["group_size"])
     data: dict[str, Any] = {name: (_DIMS[name.removesuffix("_stderr")], value) for name, value in estimates.items()}
-    data["degrees_of_freedom"] = count - 1
+    data["degrees_of_freedom"] = float(count - 1)
     single = [name for name in groups if "member" in groups[name].dims]
     kept = groups[[*single, "learning_rate"]].drop_vars("group", errors="ignore")
     members = f"{size} members" + (f" ({size // 2} antithetic pairs)" if bool(groups["pairs"]) else "")
