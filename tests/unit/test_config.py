@@ -133,7 +133,6 @@ def test_only_the_hyperparameters_consume_the_strengths_of_a_residual_network() 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"training": {}}, "config: training: residual networks are sampled, not trained; give training: null"),
         ({"ensemble": {"tensors": ["K", "D"]}}, "config: ensemble.tensors: 'D' of a residual network; allowed: K, T3"),
         ({"networks": {"residual": {"xi_2": 1.5}}}, "config: networks.residual.xi_2 = 1.5: not critical for any C_W"),
         ({"networks": {"residual": {"xi_2": 0.5, "xi_1": 0}}}, "config: networks.residual.xi_1 = 0: Input should be"),

@@ -123,7 +123,6 @@ def _estimates(islands: xr.Dataset) -> dict[str, Any]:
         "island_log_evidence": ("island", log_Z),
         "effective_sample_size": _effective(islands),
         "degrees_of_freedom": islands.sizes["island"] - 1.0,
-        "degrees_of_freedom": islands.sizes["island"] - 1.0,
     }
 
 
