@@ -8,6 +8,7 @@ from typing import Any
 import mpmath as mp
 import numpy as np
 import pytest
+from dense_averages import DenseAverages
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -16,7 +17,6 @@ from rgflow.activations.jets import power_tower
 from rgflow.activations.registry import Activation, activation
 from rgflow.errors import RgflowError
 from rgflow.gaussian import kinked
-from rgflow.gaussian.dense import DenseAverages
 from rgflow.gaussian.expectations import Expectations
 from rgflow.gaussian.kinked import KinkedMoments
 from rgflow.gaussian.moments import product_scales, subsets
@@ -88,10 +88,13 @@ def test_theory_of_a_steep_activation_from_a_file(factor: float, tmp_path: Path)
         np.testing.assert_allclose(found[name], expected[name] / scale**power, rtol=1e-9, err_msg=name)
 
 
-def test_kinks_that_are_not_declared_are_refused(tmp_path: Path) -> None:
-    (tmp_path / "own.py").write_text("import torch\ndef bent(z):\n    return torch.abs(z) + z\n")
+def test_kinks_that_are_not_declared_are_refused() -> None:
+    def tower(z: Any, order: int) -> list[Any]:
+        return [np.abs(z) + z, np.sign(z) + 1.0, *[0.0 * z] * order][: order + 1]
+
+    bent = Activation("bent", tower=tower, analytic_radius=1.0, quadrature_radius=1.0)
     with pytest.raises(RgflowError, match="declare the kinks or analytic_radius"):
-        single_input_theory(rgflow.Network(f"{tmp_path}/own.py:bent", (5, 9, 9, 9), 0.1, 0.3), 1.0)
+        single_input_theory(rgflow.Network(bent, (5, 9, 9, 9), 0.1, 0.3), 1.0)
 
 
 def test_means_that_need_too_many_nodes_are_one_line() -> None:

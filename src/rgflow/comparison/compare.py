@@ -36,7 +36,7 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
-from rgflow.comparison.quantities import DNTK, INITIALIZATION, TRAINING, Quantity
+from rgflow.comparison.quantities import INITIALIZATION, TRAINING, Quantity
 from rgflow.comparison.statistics import SeriesFit, fit_series, look_elsewhere
 from rgflow.errors import RgflowError
 
@@ -49,17 +49,18 @@ EXACT = 1e-4
 MOST_POWERS = 2
 
 
-def compare_initialization(theory: xr.Dataset, ensembles: xr.Dataset) -> xr.Dataset:
-    """Compare tensors at initialization with ensembles of several widths.
+def compare(theory: xr.Dataset, experiment: xr.Dataset, quantities: tuple[Quantity, ...]) -> xr.Dataset:
+    """Compare all quantities that theory and an experiment of several widths have in common.
 
     Parameters
     ----------
     theory : xr.Dataset
-        ``K``, ``V``, ``Theta``, ... and next orders ``G1``, ``Theta1`` on (layer, sample_1, ...), coefficients without
-        their 1/n.
-    ensembles : xr.Dataset
-        Estimates of the same names with ``_stderr`` on (width, layer, sample_1, ...); all hidden layers have the width
-        n of the label. V, D, F, A, B already multiplied by n.
+        Leading orders under the names of the quantities, and next orders, coefficients without their 1/n.
+    experiment : xr.Dataset
+        Estimates with ``_stderr`` and a dim ``width``; all hidden layers have the width n of the label, and what is of
+        order 1/n is multiplied by n already.
+    quantities : tuple of Quantity
+        What to compare.
 
     Returns
     -------
@@ -71,30 +72,8 @@ def compare_initialization(theory: xr.Dataset, ensembles: xr.Dataset) -> xr.Data
     RgflowError
         Nothing in common, different labels, non-finite values, or a component without fluctuations that disagrees.
     """
-    return _compare(theory, ensembles, INITIALIZATION)
-
-
-def compare_dntk(theory: xr.Dataset, ensembles: xr.Dataset) -> xr.Dataset:
-    """Compare the differentials of the NTK with ensembles of several widths, in the layers that were sampled.
-
-    Parameters
-    ----------
-    theory : xr.Dataset
-        ``P``, ``Q``, ``R``, ``S``, ``T``, ``U`` of :func:`rgflow.dntk_theory`, on (layer, sample_1, ...).
-    ensembles : xr.Dataset
-        Estimates of :func:`rgflow.sample_dntk` on (width, layer, sample_1, ...).
-
-    Returns
-    -------
-    xr.Dataset
-        As described at the top of this module.
-
-    Raises
-    ------
-    RgflowError
-        As in :func:`compare_initialization`.
-    """
-    return _compare(theory.sel(layer=ensembles["layer"]), ensembles, DNTK)
+    scored = _add_z_scores(_add_trend(_flat(theory, experiment, quantities)))
+    return _add_summary(scored, quantities)
 
 
 def compare_training(theory: xr.Dataset, trained: xr.Dataset) -> xr.Dataset:
@@ -109,8 +88,7 @@ def compare_training(theory: xr.Dataset, trained: xr.Dataset) -> xr.Dataset:
         ``train_loss``, ``test_loss`` (step), with the coordinate ``role`` (sample), and ``Theta_output`` (sample_1,
         sample_2), the NTK that stays frozen at infinite width.
     trained : xr.Dataset
-        The same with a dim ``width`` and ``_stderr``; losses are called ``train_loss_mean``, ``test_loss_mean``, the
-        NTK ``NTK_mean`` (ntk_step, ntk_sample_1, ntk_sample_2).
+        The same with a dim ``width`` and ``_stderr``, and the NTK as ``NTK`` (ntk_step, ntk_sample_1, ntk_sample_2).
 
     Returns
     -------
@@ -120,16 +98,16 @@ def compare_training(theory: xr.Dataset, trained: xr.Dataset) -> xr.Dataset:
     Raises
     ------
     RgflowError
-        As in :func:`compare_initialization`.
+        As in :func:`compare`.
     """
     test = np.flatnonzero(theory["role"].values == "test")
     expected = _select_samples(_with_frozen_ntk(theory, trained), test)
-    return _compare(expected, _select_samples(trained, test), TRAINING)
+    return compare(expected, _select_samples(trained, test), TRAINING)
 
 
 def _with_frozen_ntk(theory: xr.Dataset, trained: xr.Dataset) -> xr.Dataset:
     """Add theory's ``NTK``, the same at every step, between the samples where the ensembles recorded it."""
-    if "NTK_mean" not in trained:
+    if "NTK" not in trained:
         return theory
     legs = {f"sample_{leg}": trained[f"ntk_sample_{leg}"] for leg in (1, 2)}
     frozen = theory["Theta_output"].isel(legs).drop_vars(list(legs), errors="ignore")
@@ -150,7 +128,7 @@ def compare_exact(exact: xr.Dataset, ensembles: xr.Dataset) -> xr.Dataset:
     exact : xr.Dataset
         Tensors of :func:`rgflow.theory.initialization.exact.exact_theory` on (width, layer, sample_1, ...).
     ensembles : xr.Dataset
-        As in :func:`compare_initialization`.
+        As in :func:`compare`.
 
     Returns
     -------
@@ -161,17 +139,13 @@ def compare_exact(exact: xr.Dataset, ensembles: xr.Dataset) -> xr.Dataset:
     Raises
     ------
     RgflowError
-        As in :func:`compare_initialization`.
+        As in :func:`compare`.
     """
     widths = ensembles["width"].values
     each = [_flat(exact.sel(width=n), ensembles.sel(width=[n]), INITIALIZATION) for n in widths]
     flat = xr.concat(each, "width", data_vars="all")[["theory", "experiment", "stderr"]].rename(theory="exact")
     flat = flat.transpose("width", "component")
-    return _add_summary(flat.assign(z_exact=(flat["experiment"] - flat["exact"]) / flat["stderr"]))
-
-
-def _compare(theory: xr.Dataset, experiment: xr.Dataset, quantities: tuple[Quantity, ...]) -> xr.Dataset:
-    return _add_summary(_add_z_scores(_add_trend(_flat(theory, experiment, quantities))))
+    return _add_summary(flat.assign(z_exact=(flat["experiment"] - flat["exact"]) / flat["stderr"]), INITIALIZATION)
 
 
 def _flat(theory: xr.Dataset, experiment: xr.Dataset, quantities: tuple[Quantity, ...]) -> xr.Dataset:
@@ -293,15 +267,16 @@ def _add_z_scores(flat: xr.Dataset) -> xr.Dataset:
     return flat.assign({name: array.transpose("width", "component") for name, array in z.items()})
 
 
-def _add_summary(compared: xr.Dataset) -> xr.Dataset:
-    """Largest and rms z and the look-elsewhere-corrected p-value of every quantity, for each kind of z."""
+def _add_summary(compared: xr.Dataset, quantities: tuple[Quantity, ...]) -> xr.Dataset:
+    """Largest and rms z and the look-elsewhere-corrected p-value of every quantity, for each kind of z; and its symbol."""
     names = list(dict.fromkeys(compared["component_quantity"].values))
     scores = [str(name) for name in compared.data_vars if str(name).startswith("z_")]
     rows = [
         _summarize(compared.isel(component=compared["component_quantity"].values == name), scores) for name in names
     ]
     summary = xr.concat(rows, dim=xr.Variable("quantity", np.array(names, dtype=object)))
-    return compared.merge(summary)
+    symbols = {quantity.name: quantity.symbol for quantity in quantities}
+    return compared.merge(summary).assign_coords(symbol=("quantity", [symbols[name] for name in names]))
 
 
 def _summarize(of_one_quantity: xr.Dataset, scores: list[str]) -> xr.Dataset:

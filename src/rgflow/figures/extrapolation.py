@@ -33,7 +33,7 @@ def draw(comparison: xr.Dataset) -> Figure:
     Parameters
     ----------
     comparison : xr.Dataset
-        Result of :func:`rgflow.comparison.compare.compare_initialization` with two or more widths.
+        Result of :func:`rgflow.comparison.compare.compare` with two or more widths.
     """
     shown = tensors_of(comparison)
     figure = new_figure(height=2.5, width=FULL_WIDTH * max(1.0, len(shown) / 4))

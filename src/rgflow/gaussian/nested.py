@@ -69,7 +69,7 @@ class Rule:
         if 2 * reach > _MOST_NODES * step:
             raise RgflowError(
                 f"Gaussian means of preactivations with standard deviation {loading:.3g} need more than {_MOST_NODES} nodes; "
-                "choose C_b and C_W closer to criticality"
+                "choose C_b and C_W closer to criticality, and normalize the inputs, |x|^2 = n_0"
             )
         return trapezoid_rule(step, reach, self.shift)
 

@@ -43,6 +43,8 @@ class ScaleInvariantMoments:
         if sorted((p, q)) == [0, 1]:
             mean = self._value_slope_mean()
             return mean if p == 0 else mean.T
+        if self._kink == 0.0:
+            return np.zeros_like(self._K)  # a straight line has no second derivative
         raise RgflowError(f"pair mean of {self._label} with derivative orders {(p, q)}; allowed: 0 and 1")
 
     def gradient(self, p: int) -> Array:

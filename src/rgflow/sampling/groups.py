@@ -11,8 +11,10 @@ import numpy as np
 import xarray as xr
 
 from rgflow.errors import RgflowError
-from rgflow.sampling.estimators import Array, estimates, jackknife, layer_covariance, standard_errors
+from rgflow.sampling.estimators import Array, estimates
+from rgflow.sampling.jackknife import jackknife, layer_covariance, standard_errors
 from rgflow.sampling.rng import GROUP
+from rgflow.tensors import leg_names
 
 
 def group_count(members: int) -> int:
@@ -86,11 +88,6 @@ def estimate(groups: xr.Dataset) -> xr.Dataset:
     )
 
 
-def legs(count: int) -> list[str]:
-    """Names of the dims of a tensor with ``count`` sample legs."""
-    return [f"sample_{leg}" for leg in range(1, count + 1)]
-
-
 def _require_same(first: xr.Dataset, other: xr.Dataset) -> None:
     for key in ("network", "inputs", "ensemble"):
         if first.attrs[key] != other.attrs[key]:
@@ -115,7 +112,7 @@ def _tensors(pooled: dict[str, Array], replicates: dict[str, Array], layers: Arr
     variables: dict[str, Any] = {}
     coords: dict[str, Any] = {"layer": layers}
     for name, values in pooled.items():
-        samples = legs(values.ndim - 1)
+        samples = leg_names(values.ndim - 1)
         mask = fluctuates.reshape(-1, *(1,) * len(samples))
         variables[name] = (("layer", *samples), np.where(mask | (len(samples) == 2), values, 0.0))
         variables[f"{name}_stderr"] = (("layer", *samples), np.where(mask, standard_errors(replicates[name]), 0.0))

@@ -36,7 +36,7 @@ def certified_plan(network: Network, inputs: Inputs, precision: Any) -> Plan:
     """
     x = checked_inputs(network, inputs)
     plan, checked = make_plan(network, x, precision), x[_representatives(x)]
-    if closed_form(network.activation) is not None:
+    if _closed(network):
         checked = np.concatenate([checked, _turned(checked, network.C_W[0])])
     error = _measured_error(network, checked, precision)
     if error > _WORST.get(np.dtype(precision).name, 1e-6):
@@ -58,7 +58,7 @@ def whole(plan: Plan) -> Pairs:
 
 def carried_apart(network: Network, inputs: Inputs) -> list[Block | None]:
     """1 - |correlation| of all inputs, (N, N), in the layers 1 .. L-1; None where averages do not depend on the angle itself."""
-    if network.activation.slopes is None or not network.activation.kinks:
+    if any(sigma.slopes is None or not sigma.kinks for sigma in network.activations):
         return [None] * (network.depth - 1)
     plan = make_plan(network, checked_inputs(network, inputs), "float64")
     everything = slice(0, len(plan.inputs))
@@ -78,11 +78,15 @@ def _measured_error(network: Network, x: Block, precision: Any) -> float:
 
 def _reference(network: Network, x: Block) -> tuple[tuple[Block, Block], float]:
     """K and Theta in extended precision or, without a closed form, by quadrature, and the error of that."""
-    if closed_form(network.activation) is not None:
+    if _closed(network):
         K, Theta, _ = whole(make_plan(network, x, np.longdouble))
         return (K, Theta), 0.0
     K, Theta, error = quadrature_kernels(network, x @ x.T / x.shape[1])
     return (K, Theta), error
+
+
+def _closed(network: Network) -> bool:
+    return all(closed_form(sigma) is not None for sigma in network.activations)
 
 
 def _relative_error(found: Block, exact: Block) -> float:

@@ -57,7 +57,7 @@ class MehlerDual:
         rho = correlation_of(c, self._deviation[rows], self._deviation[cols])
         powers = {1: rho, 2: rho * rho}
         ss, dd = (
-            _horner(coefficients[:, rows], coefficients[:, cols], powers[degrees.step])
+            horner(coefficients[:, rows], coefficients[:, cols], powers[degrees.step])
             * (rho if degrees.start == 1 else 1)
             for degrees, coefficients in self._series
         )
@@ -96,7 +96,7 @@ def _degrees_that_matter(coefficients: Block, rtol: float) -> slice:
     return slice(0, end, 2) if odd < _ROUNDING * even else slice(0, end, 1)
 
 
-def _horner(left: Block, right: Block, variable: Block) -> Block:
+def horner(left: Block, right: Block, variable: Block) -> Block:
     """sum_k left_k right_k variable^k."""
     total: Block = left[-1][:, None] * right[-1]
     term = np.empty_like(total)

@@ -27,7 +27,7 @@ class Layer:
     averages, ss_diagonal, dd_diagonal
         Pair averages in layer l, and those of equal inputs.
     C_b, C_W, lambda_b, lambda_W, skip
-        Hyperparameters of layer l+1 and strength of the skip connection.
+        Hyperparameters of layer l+1 and squared strength of the skip connection.
     root, deviation
         Root mean square of sigma in layer l and of the preactivation in layer l+1, by input.
     shares
@@ -48,7 +48,7 @@ class Layer:
     shares: tuple[Block, ...]
 
     def next(self, rows: slice, cols: slice, K: Block, Theta: Block, apart: Block | None) -> Pairs:
-        """K' = C_b + C_W ss + xi_2^2 K, Theta' = lambda_b + lambda_W ss + (C_W dd + xi_2^2) Theta, and how far apart."""
+        """K' = C_b + C_W ss + skip K, Theta' = lambda_b + lambda_W ss + (C_W dd + skip) Theta, and how far apart."""
         ss, dd, sigma_apart = self.averages(rows, cols, K, apart)
         if rows == cols:
             np.fill_diagonal(ss, self.ss_diagonal[rows])
@@ -101,7 +101,7 @@ class Plan:
         network, left, right = self.network, self.inputs[rows], self.inputs[cols]
         gram = left @ right.T
         K, Theta = network.C_b[0] + network.C_W[0] * gram, network.lambda_b[0] + network.lambda_W[0] * gram
-        if closed_form(network.activation) is None or not self.layers:
+        if not _followed(network, 1):
             return K, Theta, None
         cosine = correlation_of(gram, self.length[rows], self.length[cols])
         apart = apart_of_vectors(left, right, self.length[rows], self.length[cols], cosine)
@@ -140,18 +140,24 @@ def make_plan(network: Network, x: Block, precision: Any) -> Plan:
 
 def _layer(network: Network, layer: int, variance: Block, Theta: Block, dtype: Any) -> tuple[Layer, Block, Block]:
     """The step from `layer`, and the diagonals of K and Theta after it."""
-    averages = dual(network.activation, variance.astype(dtype), _TOLERANCE.get(dtype.name, 1e-10))
+    sigma = network.activation_of(layer)
+    averages = dual(sigma, variance.astype(dtype), _TOLERANCE.get(dtype.name, 1e-10))
     C_b, C_W, lambda_b, lambda_W = network.hyperparameters(layer + 1)
-    skip = network.xi_2**2
-    ss, dd = mean_squares(network.activation, variance)
+    skip = network.architecture.skip**2
+    ss, dd = mean_squares(sigma, variance)
     after = C_b + C_W * ss + skip * variance
     Theta = lambda_b + lambda_W * ss + (C_W * dd + skip) * Theta
     deviation = np.sqrt(after)
-    followed = closed_form(network.activation) is not None and layer + 1 < network.depth
+    followed = _followed(network, layer + 1)
     shares = _shares(deviation, C_b, C_W * ss, skip * variance) if followed else []
     ss, dd, root, deviation, *shares = (array.astype(dtype) for array in (ss, dd, np.sqrt(ss), deviation, *shares))
     made = Layer(averages, ss, dd, C_b, C_W, lambda_b, lambda_W, skip, root, deviation, tuple(shares))
     return made, after, Theta
+
+
+def _followed(network: Network, layer: int) -> bool:
+    """Whether this layer or a later one needs 1 - |correlation|: closed forms do."""
+    return any(closed_form(network.activation_of(later)) is not None for later in range(layer, network.depth))
 
 
 def _shares(deviation: Block, *squares: Block | float) -> list[Block]:

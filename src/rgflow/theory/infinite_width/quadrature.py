@@ -26,11 +26,11 @@ def quadrature_kernels(network: Network, gram: Block) -> tuple[Block, Block, flo
         An average does not reach its accuracy, or K or Theta is not finite; names the layer.
     """
     K, Theta = network.C_b[0] + network.C_W[0] * gram, network.lambda_b[0] + network.lambda_W[0] * gram
-    error, skip = 0.0, network.xi_2**2
+    error, skip = 0.0, network.architecture.skip**2
     for layer in range(1, network.depth):
         C_b, C_W, lambda_b, lambda_W = network.hyperparameters(layer + 1)
         try:
-            averages = Expectations(network.activation, K)
+            averages = Expectations(network.activation_of(layer), K)
             ss, dd = averages.pair(0), averages.pair(1)
         except RgflowError as failure:
             raise RgflowError(f"layer {layer + 1}: {failure}") from None

@@ -6,7 +6,7 @@ from functools import cached_property
 
 import numpy as np
 
-from rgflow.gaussian.expectations import Expectations
+from rgflow.gaussian.averages import Averages
 from rgflow.network import Network
 from rgflow.theory.initialization.contraction import Array
 
@@ -14,7 +14,7 @@ from rgflow.theory.initialization.contraction import Array
 class Step:
     """One step l -> l+1, its averages evaluated when first used.
 
-    Attributes C_b, C_W, lambda_b, lambda_W belong to layer l+1, in a residual network with the factor xi_1^2;
+    Attributes C_b, C_W, lambda_b, lambda_W belong to the branch of layer l+1;
     rho = n_l / n_{l-1}. The averages <...>_K are over one neuron of layer l with covariance K^(l); s stands for sigma and
     d for its first derivative.
 
@@ -28,7 +28,7 @@ class Step:
         The Gaussian averages in layer l.
     """
 
-    def __init__(self, network: Network, layer: int, averages: Expectations) -> None:
+    def __init__(self, network: Network, layer: int, averages: Averages) -> None:
         self.C_b, self.C_W, self.lambda_b, self.lambda_W = network.hyperparameters(layer + 1)
         self.rho = network.ratio(layer)
         self.averages = averages

@@ -33,7 +33,7 @@ def output_kernels(network: Network, inputs: Inputs) -> tuple[Array, Array]:
     RgflowError
         Bad inputs, or a kernel or NTK that is not finite, naming its layer.
     """
-    if is_fast(network.activation):
+    if all(is_fast(sigma) for sigma in network.activations):
         with suppress(ExpansionError):
             K, Theta, _ = whole(certified_plan(network, inputs, "float64"))
             return K, Theta
