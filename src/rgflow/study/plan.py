@@ -97,7 +97,7 @@ class Study:
                 yield labels
 
     def _read_by_others(self, stage: Stage) -> Iterator[dict[str, str]]:
-        """The cells that stages read which have cells themselves, where the stage exists; of one that none reads, the whole sweep."""
+        """The cells, where the stage exists, that stages with cells read; of a stage that none reads, the whole sweep."""
         readers = [reader for reader in catalogue.stages().values() if stage.name in reader.reads.values()]
         if not readers:
             yield from self._product(stage.axes, stage.section)

@@ -37,12 +37,12 @@ def _particle(cell: Cell) -> float:
 
 
 def _islands(config: Config, cell: Cell) -> float:
-    return _block(config) * config.bayes.particles * _particle(cell)
+    return float(_block(config) * config.bayes.particles * _particle(cell))
 
 
 def _pilot(config: Config, cell: Cell) -> float:
     """Twice the particles of an island, some trials of moves."""
-    return 6.0 * config.bayes.particles * _particle(cell)
+    return float(6 * config.bayes.particles * _particle(cell))
 
 
 def _moments(config: Config, cell: Cell) -> float:
