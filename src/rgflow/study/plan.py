@@ -123,7 +123,9 @@ class Study:
         return {axis: self._value(axis, section, labels[axis]) for axis in stage.axes}
 
     def _value(self, axis: str, section: str, label: str) -> Any:
-        known = {**self.values(axis, ""), **self.values(axis, section)}
+        sections = dict.fromkeys(["", *(stage.section for stage in catalogue.stages().values()), section])
+        known = {label: value for name in sections for label, value in self.values(axis, name).items()}
+        known |= self.values(axis, section)
         if label not in known:
             raise RgflowError(f"the study {self.config.study} has no {axis}~{label}; it has {', '.join(known)}")
         return known[label]
