@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 Labels = Mapping[str, Any]
-_HEADER = ("activation", "init", "depth", "n", "n = inf", "1/n", "exact", "against the best", "exp(-c/n)", "measured")
+_HEADER = ("activation", "init", "depth", "n", "n = inf", "1/n", "exact", "log Bayes factor", "exp(-c/n)", "measured")
 
 
 @dataclass(frozen=True)
@@ -73,11 +73,15 @@ def evidence_table(results: Path) -> list[EvidenceRow]:
         If there are no posteriors.
     """
     theories, posteriors = (_stored(results, stage) for stage in ("theory/bayes", "bayes"))
-    rows = [
-        row for cell in posteriors if cell in theories for row in _rows(dict(cell), theories[cell], posteriors[cell])
-    ]
-    if not rows:
+    both = [cell for cell in posteriors if cell in theories]
+    if not both:
         raise RgflowError(f"{results}: no posteriors there; give the study a section bayes and run it")
+    return evidence_rows((dict(cell), theories[cell], posteriors[cell]) for cell in both)
+
+
+def evidence_rows(cells: Iterable[tuple[Labels, xr.Dataset, xr.Dataset]]) -> list[EvidenceRow]:
+    """Rows from labels, theory and sampled posterior of cells, sorted as in ``evidence_table``."""
+    rows = [row for labels, theory, posterior in cells for row in _rows(labels, theory, posterior)]
     return sorted(rows, key=lambda row: (row.train, row.noise, -row.exact))
 
 

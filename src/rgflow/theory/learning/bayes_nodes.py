@@ -52,6 +52,8 @@ def bayes_theory_on_nodes(
     network.require_plain('Bayesian inference to order "next"')
     randomizations = tensor_randomizations(network, task.inputs, TENSORS, layer="all", nodes=nodes, seed=seed)
     found = [condition_next(network, task, noise, tensors) for tensors in randomizations]
-    errors = [str(name) for name in found[0] if str(name).endswith(_ERROR)]
-    mean = mean_and_error(one.drop_vars(errors) for one in found)
-    return mean.assign({name: np.hypot(mean[name], found[0][name]) for name in errors if name in mean})
+    bounds = found[0][[name for name in found[0] if str(name).endswith(_ERROR)]]
+    mean = mean_and_error(one.drop_vars(bounds) for one in found)
+    return mean[[name for name in found[0] if name not in bounds]].assign(
+        {name: np.hypot(mean.get(name, 0.0), bound) for name, bound in bounds.items()}
+    )

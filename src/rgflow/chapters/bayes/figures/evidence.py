@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from rgflow.figures.style import FULL_WIDTH, THEORY, mark_panel, new_figure, styled, width_colors
@@ -104,7 +105,7 @@ def _draw_row(row: list[Axes], evidence: xr.Dataset, sampled: list[Sampled], sca
     for one in sampled:
         value = float(one.posterior["log_evidence"].sel(width=n)) if n in one.posterior["width"] else np.nan
         row[1].scatter(
-            one.C_W, one.C_b, c=[value], norm=scale, cmap="viridis", s=42, edgecolors="white", clip_on=False, zorder=4
+            one.C_W, one.C_b, c=[value], norm=scale, cmap="viridis", s=90, edgecolors="white", clip_on=False, zorder=4
         )
     row[0].set_ylabel(f"depth $L = {int(evidence['depth'])}$\n$C_b$")
 
@@ -126,9 +127,10 @@ def _mark_critical(axes: Axes, evidence: xr.Dataset) -> None:
 def _hatch(axes: Axes, evidence: xr.Dataset, n: int) -> None:
     """Where order 1/n is impossible, or no small correction."""
     doubtful = (evidence["impossible_width"] > n) | (abs(evidence["log_evidence1"]) / n > _LARGE)
-    shown = np.ma.masked_equal(doubtful.transpose("C_b", "C_W").values.astype(float), 0.0)
-    edges = _edges(evidence["C_W"].values), _edges(evidence["C_b"].values)
-    axes.pcolor(*edges, shown, hatch="////", alpha=0.0, edgecolor="white", lw=0.0)
+    x, y = _edges(evidence["C_W"].values), _edges(evidence["C_b"].values)
+    for row, column in np.argwhere(doubtful.transpose("C_b", "C_W").values):
+        corner, size = (x[column], y[row]), (x[column + 1] - x[column], y[row + 1] - y[row])
+        axes.add_patch(Rectangle(corner, *size, fill=False, hatch="////", edgecolor="white", lw=0.0))
 
 
 def _draw_over_depth(axes: Axes, sampled: list[Sampled]) -> None:

@@ -11,7 +11,6 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from rgflow.chapters.bayes.figures.shared import inputs_of, shown_widths
-from rgflow.figures.image import draw_image
 from rgflow.figures.style import FULL_WIDTH, THEORY, mark_panel, new_figure, styled, width_colors
 
 Array = NDArray[np.float64]
@@ -37,7 +36,7 @@ def draw(theory: xr.Dataset, posterior: xr.Dataset, inputs: xr.Dataset) -> Figur
     expected = theory["hidden_kernel1_learned"].values[:count, :count]
     changes = {n: _change(posterior, n, count) for n in posterior["width"].values.tolist()}
     matrices = {"$y y^T$": y, "theory, $n\\to\\infty$": expected, **{f"$n={n}$": changes[n][0] for n in widths}}
-    figure = new_figure(height=2.1, width=FULL_WIDTH * (len(matrices) + 1.4) / 6.0)
+    figure = new_figure(height=2.0, width=FULL_WIDTH * (len(matrices) + 1.4) / 6.0)
     panels = figure.subplots(1, len(matrices) + 1, width_ratios=(*(1,) * len(matrices), 1.4))
     for axes, (title, matrix), letter in zip(panels, matrices.items(), "abcdef", strict=False):
         _draw_matrix(axes, matrix, title if matrix is y else f"{title}\n{_cosines(matrix, expected, y)}")
@@ -58,8 +57,8 @@ def _change(posterior: xr.Dataset, n: int, count: int) -> tuple[Array, Array]:
 
 def _cosines(matrix: Array, theory: Array, y: Array) -> str:
     to_theory, to_y = (_cosine(matrix, other) for other in (theory, y))
-    with_y = rf"$\cos(yy^T)={to_y:.2f}$"
-    return with_y if matrix is theory else rf"$\cos={to_theory:.2f}$, " + with_y
+    with_y = rf"$\cos(yy^T) = {to_y:.2f}$"
+    return with_y if matrix is theory else f"cos(theory) = ${to_theory:.2f}$\n{with_y}"
 
 
 def _cosine(a: Array, b: Array) -> float:
@@ -70,7 +69,7 @@ def _cosine(a: Array, b: Array) -> float:
 def _draw_matrix(axes: Axes, matrix: Array, title: str) -> None:
     largest = float(np.abs(matrix).max()) or 1.0
     axes.imshow(matrix, cmap="RdBu_r", vmin=-largest, vmax=largest, interpolation="nearest")
-    axes.set_title(f"{title}\n$\\pm {largest:.2g}$", fontsize=6.5)
+    axes.set_title(f"{title}\nscale $\\pm {largest:.2g}$", fontsize=6)
     axes.set(xticks=[], yticks=[])
 
 
@@ -81,12 +80,14 @@ def _draw_inputs(axes: Axes, train: xr.Dataset) -> None:
     if count > _MOST_IMAGES or features < _FEWEST_PIXELS or math.isqrt(features) ** 2 != features:
         axes.set(xlabel="train sample")
         return
-    size = 1 / count
-    for i, image in enumerate(x):
-        for place in ((-1.15 * size, 1 - (i + 1) * size), (i * size, -1.15 * size)):
-            inset = axes.inset_axes((*place, size, size))
-            inset.set_in_layout(False)
-            draw_image(inset, image)
+    side, size = math.isqrt(features), 1.15 / count
+    images = x.reshape(count, side, side)
+    below, beside = np.concatenate(list(images), axis=1), np.concatenate(list(images), axis=0)
+    for strip, place in ((below, (0.0, -size, 1.0, 1 / count)), (beside, (-size, 0.0, 1 / count, 1.0))):
+        inset = axes.inset_axes(place)
+        inset.imshow(strip, cmap="Greys", interpolation="nearest", aspect="auto")
+        inset.set(xticks=[], yticks=[])
+        inset.spines[:].set_visible(False)
 
 
 def _draw_entries(axes: Axes, expected: Array, changes: dict[int, tuple[Array, Array]]) -> None:

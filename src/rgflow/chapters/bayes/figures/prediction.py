@@ -19,12 +19,37 @@ _OUTPUT = 0
 
 
 class Line(NamedTuple):
-    """Where the test inputs stand on the horizontal axis, in order, and how they are joined."""
+    """How test inputs stand on the horizontal axis.
+
+    Attributes
+    ----------
+    x
+        Places, ascending.
+    order
+        The test inputs at these places.
+    joined
+        Whether what is between them means something.
+    label
+        Of the axis.
+    """
 
     x: Array
     order: NDArray[np.int64]
-    style: str
+    joined: bool
     label: str
+
+    def places(self) -> Array:
+        """Where theory is drawn: at x, or on a short piece about each x."""
+        return self.x if self.joined else _pieces(self.x - 0.35, self.x + 0.35)
+
+    def drawn(self, values: Array) -> Array:
+        """Values at ``places``."""
+        return values if self.joined else _pieces(values, values)
+
+
+def _pieces(left: Array, right: Array) -> Array:
+    """Ends of pieces one after the other, with a gap between them."""
+    return np.stack([left, right, np.full(left.size, np.nan)], axis=1).ravel()
 
 
 @styled
@@ -47,7 +72,7 @@ def draw(theory: xr.Dataset, posterior: xr.Dataset, inputs: xr.Dataset) -> Figur
     for axes, n, letter in zip(panels, widths, "abcd", strict=False):
         _draw_theory(axes, theory, line, n)
         _draw_posterior(axes, posterior.sel(width=n), line, positions_of(theory, "test"), width_colors(widths)[n])
-        if line.style == "default":
+        if _on_circle(test):
             axes.plot(_angles(train), train["y"].values[:, _OUTPUT], "x", color="0.4", ms=4, label="train targets")
         axes.set(title=f"$n = {n}$", xlabel=line.label)
         mark_panel(axes, letter)
@@ -59,11 +84,11 @@ def draw(theory: xr.Dataset, posterior: xr.Dataset, inputs: xr.Dataset) -> Figur
 def _line(theory: xr.Dataset, test: xr.Dataset) -> Line:
     if _on_circle(test):
         order = np.argsort(_angles(test), kind="stable")
-        return Line(_angles(test)[order], order, "default", "angle of the input")
+        return Line(_angles(test)[order], order, True, "angle of the input")
     means = theory["posterior_mean"].values[positions_of(theory, "test"), _OUTPUT]
     ranked = np.argsort(means, kind="stable")
     kept = np.linspace(0, means.size - 1, min(_MOST_INPUTS, means.size)).round().astype(int)
-    return Line(np.arange(kept.size, dtype=float), ranked[kept], "steps-mid", "test input, by prediction")
+    return Line(np.arange(kept.size, dtype=float), ranked[kept], False, "test input, by prediction")
 
 
 def _on_circle(test: xr.Dataset) -> bool:
@@ -78,20 +103,22 @@ def _angles(samples: xr.Dataset) -> Array:
 
 
 def _draw_theory(axes: Axes, theory: xr.Dataset, line: Line, n: int) -> None:
-    test = positions_of(theory, "test")[line.order]
-    mean = theory["posterior_mean"].values[test, _OUTPUT]
-    sd = np.sqrt(np.maximum(np.diag(theory["posterior_covariance"].values)[test], 0.0))
-    axes.fill_between(
-        line.x, mean - sd, mean + sd, step=None if line.style == "default" else "mid", color=BAND, lw=0, zorder=0
-    )
-    axes.plot(line.x, mean, color=THEORY, drawstyle=line.style, label="infinite width")
-    corrected = at_width(theory, "posterior_mean", n).values[test, _OUTPUT]
-    own = {"output_1": _OUTPUT, "output_2": _OUTPUT}
-    covariance = theory["posterior_covariance"] + theory["posterior_covariance1"].isel(own) / n
-    spread = np.sqrt(np.maximum(np.diag(covariance.values)[test], 0.0))
-    axes.plot(line.x, corrected, "--", color=THEORY, drawstyle=line.style, label="order $1/n$")
-    for edge in (corrected - spread, corrected + spread):
-        axes.plot(line.x, edge, ":", color=THEORY, lw=0.7, drawstyle=line.style)
+    test, own = positions_of(theory, "test")[line.order], {"output_1": _OUTPUT, "output_2": _OUTPUT}
+    mean = line.drawn(theory["posterior_mean"].values[test, _OUTPUT])
+    sd = line.drawn(_deviation(theory["posterior_covariance"], test))
+    axes.fill_between(line.places(), mean - sd, mean + sd, color=BAND, lw=0, zorder=0)
+    axes.plot(line.places(), mean, color=THEORY, label="infinite width")
+    mean = line.drawn(at_width(theory, "posterior_mean", n).values[test, _OUTPUT])
+    sd = line.drawn(_deviation(theory["posterior_covariance"] + theory["posterior_covariance1"].isel(own) / n, test))
+    axes.plot(line.places(), mean, "--", color=THEORY, label="order $1/n$")
+    for edge in (mean - sd, mean + sd):
+        axes.plot(line.places(), edge, ":", color=THEORY, lw=0.7)
+
+
+def _deviation(covariance: xr.DataArray, chosen: NDArray[np.int64]) -> Array:
+    """Standard deviations of some samples; 0 where order 1/n makes a variance negative."""
+    variance = np.diag(covariance.transpose("sample_1", "sample_2").values)[chosen]
+    return np.asarray(np.sqrt(np.maximum(variance, 0.0)))
 
 
 def _draw_posterior(axes: Axes, posterior: xr.Dataset, line: Line, test: NDArray[np.int64], color: str) -> None:
@@ -99,6 +126,6 @@ def _draw_posterior(axes: Axes, posterior: xr.Dataset, line: Line, test: NDArray
     mean = posterior["posterior_mean"].values[chosen, _OUTPUT]
     error = posterior["posterior_mean_stderr"].values[chosen, _OUTPUT]
     own = {"output_1": _OUTPUT, "output_2": _OUTPUT}
-    variance = np.diag(posterior["posterior_covariance"].isel(own).transpose("sample_1", "sample_2").values)
-    axes.errorbar(line.x, mean, np.sqrt(variance[chosen]), fmt="none", ecolor=color, elinewidth=0.7, alpha=0.6)
+    sd = _deviation(posterior["posterior_covariance"].isel(own), chosen)
+    axes.errorbar(line.x, mean, sd, fmt="none", ecolor=color, elinewidth=0.7, alpha=0.6)
     axes.errorbar(line.x, mean, error, fmt="o", color=color, ms=2.5, elinewidth=1.6, label="sampled networks")
