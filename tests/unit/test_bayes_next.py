@@ -14,10 +14,13 @@ from torch.func import hessian, jacfwd, jacrev
 
 from rgflow.errors import RgflowError
 from rgflow.network import Network
+from rgflow.store.variables import validate
 from rgflow.task import Task
 from rgflow.theory.initialization.finite_width import tensor_randomizations
 from rgflow.theory.initialization.tensors import initialization_theory
 from rgflow.theory.learning.bayes import bayes_theory, condition_next
+from rgflow.theory.learning.evidence import evidence_map
+from rgflow.theory.learning.linear_posterior import linear_posterior
 
 TRAIN, OUTPUTS = 2, 2
 NETWORKS = {
@@ -204,6 +207,13 @@ def test_a_network_without_hidden_layer_is_exact_at_infinite_width(data: dict[st
     ):
         assert not found[quantity].any()
     assert "preactivation_kernel" not in found
+
+
+def test_every_variable_is_registered(data: dict[str, np.ndarray]) -> None:
+    validate(bayes_theory(NETWORKS["smooth"], **data, noise=0.1), "here")
+    validate(linear_posterior(Network("linear", (3, 4, OUTPUTS), 0.1, 1.0), **data, noise=0.5), "here")
+    grid = {"C_b": [0.1], "C_W": [1.0], "depth": [2]}
+    validate(evidence_map("relu", data["train_inputs"], data["train_targets"], **grid, noise=0.1), "here")
 
 
 def test_residual_networks_are_refused_beyond_infinite_width(data: dict[str, np.ndarray]) -> None:

@@ -224,12 +224,71 @@ def _comparison_variables() -> Iterator[Variable]:
         )
 
 
+def _bayes_variables() -> Iterator[Variable]:
+    pair, mean, scalar = ("sample_1", "sample_2"), ("sample", "output"), ()
+    coupled = ("output_1", "output_2", *pair)
+    leading: tuple[tuple[str, tuple[str, ...], str, str], ...] = (
+        ("posterior_mean", mean, "posterior mean of the outputs", "K K~^-1 y, K~ = K_AA + s^2"),
+        ("posterior_covariance", pair, "posterior covariance of the outputs", "K - K K~^-1 K"),
+        ("log_evidence", scalar, "log evidence", "-1/2 sum_i y_i K~^-1 y_i - n_L/2 log det 2 pi K~"),
+        (
+            "hidden_kernel",
+            pair,
+            "posterior mean of the last hidden layer's kernel",
+            "E[C_b + C_W/n sum_j s_j1 s_j2 | y]",
+        ),
+        (
+            "preactivation_kernel",
+            pair,
+            "posterior second moment of a neuron of the last hidden layer",
+            "E[z_j1 z_j2 | y]",
+        ),
+    )
+    coefficients: tuple[tuple[str, tuple[str, ...], str, str], ...] = (
+        ("posterior_mean1", mean, "posterior mean", "metric + vertex"),
+        ("posterior_mean1_metric", mean, "posterior mean, from G1", "G1^D v"),
+        ("posterior_mean1_vertex", mean, "posterior mean, from V", "V^D (v Y/2 - K~^-1 v)"),
+        ("posterior_covariance1", coupled, "posterior covariance", "delta_ij (metric + vertex) + hebbian"),
+        ("posterior_covariance1_metric", pair, "posterior covariance, from G1", "G1^DD"),
+        ("posterior_covariance1_vertex", pair, "posterior covariance, from V", "V^DD Y/2 - V^DD K~^-1"),
+        ("posterior_covariance1_hebbian", coupled, "posterior covariance between outputs", "V^DD v_i v_j"),
+        ("log_evidence1", scalar, "log evidence", "G1 Y/2 + V (Y Y - 4 K~^-1 v v + 2 n_L K~^-1 K~^-1)/8"),
+        ("log_evidence1_metric", scalar, "log evidence, from G1", "G1 Y/2"),
+        ("log_evidence1_vertex", scalar, "log evidence, from V", "V (Y Y - 4 K~^-1 v v + 2 n_L K~^-1 K~^-1)/8"),
+        ("hidden_kernel1", pair, "hidden kernel", "G1 + V Y/2"),
+        ("hidden_kernel1_learned", pair, "hidden kernel, learned", "V Y/2, Y = sum_i v_i v_i^T - n_L K~^-1"),
+        ("preactivation_kernel1", pair, "second moment of a hidden neuron", "prior + same + other"),
+        ("preactivation_kernel1_prior", pair, "second moment of a hidden neuron, prior", "rho G1"),
+        ("preactivation_kernel1_same", pair, "the same, learned by the neuron itself", "C_W/2 Y Cov(z z, s s)"),
+        ("preactivation_kernel1_other", pair, "the same, learned with all others", "C_W/2 Y rho J0 V"),
+    )
+    for name, dims, meaning, equation in leading:
+        yield Variable(name, dims, "f", meaning, equation, dims == scalar)
+        yield Variable(f"{name}_error", dims, "f", f"numerical error of {name}", "", dims == scalar)
+    for name, dims, meaning, equation in coefficients:
+        yield Variable(name, dims, "f", f"coefficient of 1/n: {meaning}", equation, dims == scalar)
+        yield Variable(f"{name}_error", dims, "f", f"numerical error of {name}", "", dims == scalar)
+    for name, meaning, equation in (
+        ("evidence_fit", "fit of the data, in the log evidence", "-1/2 sum_i y_i K~^-1 y_i"),
+        ("evidence_occam", "Occam penalty, in the log evidence", "-n_L/2 log det 2 pi K~"),
+        ("optimal_scale", "scale c of c K~ with the largest evidence", "sum_i y_i K~^-1 y_i/(n_L N_A)"),
+        ("log_evidence_bound", "largest possible log evidence", "-n_L N_A/2 log 2 pi s^2"),
+        ("impossible_width", "width below which order 1/n exceeds the bound", "log_evidence1/(bound - log_evidence)"),
+        ("log_weight_variance", "n Var of the log likelihood among prior networks", "c = V Y Y/4"),
+        ("log_weight_variance_error", "numerical error of log_weight_variance", ""),
+        ("effective_sample_fraction", "predicted effective sample size of reweighting", "exp(-c/n)"),
+        ("effective_sample_fraction_error", "numerical error of effective_sample_fraction", ""),
+    ):
+        yield Variable(name, scalar, "f", meaning, equation, True)
+
+
 GROUPS: dict[str, tuple[Variable, ...]] = {
     "inputs": tuple(_input_variables()),
     "hyperparameters and criticality": tuple(_criticality_variables()),
     "initialization": tuple(_initialization_variables()),
     "training": tuple(_training_variables()),
     "comparison": tuple(_comparison_variables()),
+    "Bayesian learning": tuple(_bayes_variables()),
 }
 
 REGISTRY: dict[str, Variable] = {variable.name: variable for group in GROUPS.values() for variable in group}

@@ -48,6 +48,7 @@ def bayes_theory(
     *,
     noise: float = 0.0,
     order: Order = "next",
+    nodes: int | None = None,
 ) -> xr.Dataset:
     """Condition wide networks on train data: infinite width, and the coefficients of 1/n, n = n_{L-1}.
 
@@ -74,6 +75,10 @@ def bayes_theory(
         Variance s^2 of the observation noise; 0 needs an invertible train kernel.
     order
         "leading" for infinite width alone; "next" needs a plain network.
+    nodes
+        How V and G1 are averaged: 0 by certified quadrature, at a cost that grows as the fourth power of the number of samples,
+        else on so many randomized nodes per layer, a power of two. By default quadrature for up to twelve samples and 2^15
+        nodes for more. Little noise and a nearly singular kernel amplify the errors of nodes.
 
     Returns
     -------
@@ -94,8 +99,8 @@ def bayes_theory(
         * ``log_weight_variance`` c: the log likelihood varies by c/n among networks of the prior, and
           ``effective_sample_fraction`` = exp(-c/n) of them count.
 
-        ``<name>_error`` of every quantity and coefficient. For up to twelve samples it bounds what errors of quadrature can
-        amount to; for more, V and G1 are means over randomized nodes, whose standard error is included.
+        ``<name>_error`` of every quantity and coefficient: what errors of quadrature can amount to at most, and with nodes their
+        standard error.
 
     Raises
     ------
@@ -112,7 +117,7 @@ def bayes_theory(
         K, _ = output_kernels(network, task.inputs)
         return condition(K, task, noise)
     network.require_plain('Bayesian inference to order "next"')
-    return condition_next(network, task, noise, learning_tensors(network, task.inputs))
+    return condition_next(network, task, noise, learning_tensors(network, task.inputs, nodes))
 
 
 def condition(K: Array, task: Task, noise: float) -> xr.Dataset:

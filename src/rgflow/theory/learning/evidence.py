@@ -22,7 +22,7 @@ from rgflow.theory.initialization.finite_width import mean_and_error
 from rgflow.theory.learning.bayes import condition
 from rgflow.theory.learning.bayes_errors import leading_errors, output_errors
 from rgflow.theory.learning.bayes_next import output_coefficients
-from rgflow.theory.learning.bayes_tensors import learning_tensors, output_tensors
+from rgflow.theory.learning.bayes_tensors import learning_tensors, output_tensors, require_memory
 from rgflow.theory.learning.conditioning import check_noise, conditioning, log_evidence_bound
 
 _LEADING = ("log_evidence", "log_evidence_error", "evidence_fit", "evidence_occam", "optimal_scale")
@@ -40,7 +40,7 @@ def evidence_map(
     C_W: Iterable[float],
     depth: Iterable[int],
     noise: float,
-    rtol: float = 1e-8,
+    nodes: int | None = None,
     workers: int = 1,
     progress: Callable[[int, int], None] | None = None,
 ) -> xr.Dataset:
@@ -61,8 +61,8 @@ def evidence_map(
         Depths L, each at least 1.
     noise
         Variance s^2 of the observation noise.
-    rtol
-        Relative accuracy asked of every Gaussian average; more than twelve samples get randomized nodes.
+    nodes
+        As for :func:`rgflow.theory.learning.bayes.bayes_theory`.
     workers, progress
         As for :func:`rgflow.compute.map_tasks`, over the points of the grid (C_b, C_W).
 
@@ -77,13 +77,14 @@ def evidence_map(
     Raises
     ------
     RgflowError
-        Data or noise that cannot be used, an empty grid, a value that no network can have.
+        Data or noise that cannot be used, an empty grid, a value that no network can have, too many samples for memory.
     """
     task = Task(train_inputs, train_targets, train_inputs)
     check_noise(noise)
     grid = {"depth": np.array([*depth]), "C_b": np.array([*C_b]), "C_W": np.array([*C_W])}
     networks = _networks(find_activation(activation), task, grid)
-    column = partial(_column, task, noise, grid["depth"], rtol)
+    require_memory(networks[0], task.train_count, nodes)
+    column = partial(_column, task, noise, grid["depth"], nodes)
     columns = dict(map_tasks(column, networks, workers, progress=progress))
     points = xr.concat([columns[index] for index in range(len(networks))], dim="point")
     shape = [len(axis) for axis in grid.values()]
@@ -106,11 +107,11 @@ def _networks(activation: Activation, task: Task, grid: Mapping[str, Array]) -> 
     return [Network(activation, widths, C_b, C_W) for C_b, C_W in product(grid["C_b"], grid["C_W"])]
 
 
-def _column(task: Task, noise: float, depths: Array, rtol: float, network: Network) -> xr.Dataset:
+def _column(task: Task, noise: float, depths: Array, nodes: int | None, network: Network) -> xr.Dataset:
     """All variables over depth at one point (C_b, C_W); missing beyond the deepest network whose tensors are finite."""
     for deepest in sorted({*depths.tolist()}, reverse=True):
         with suppress(RgflowError):
-            tensors = learning_tensors(_shallower(network, deepest), task.train_inputs, rtol)
+            tensors = learning_tensors(_shallower(network, deepest), task.train_inputs, nodes)
             return _over_depth(task, noise, depths[depths <= deepest], tensors).reindex(depth=depths)
     return xr.Dataset({name: ("depth", np.full(len(depths), np.nan)) for name in _VARIABLES}, {"depth": depths})
 
