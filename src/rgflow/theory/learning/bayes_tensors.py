@@ -17,6 +17,7 @@ from rgflow.theory.learning.bayes_next import HiddenTensors, OutputTensors
 
 TENSORS = ("K", "G1", "V")
 _MEMORY = 8.0  # GiB
+_NODES = 2**17
 _CERTIFIED_INPUTS = 12  # two CPU seconds per layer; the cost of quadrature grows as the fourth power
 
 
@@ -31,10 +32,10 @@ def learning_tensors(network: Network, inputs: Inputs, nodes: int | None = None)
         As for ``initialization_theory``.
     nodes
         Nodes in each layer, a power of two, or 0 for certified quadrature. By default quadrature for up to twelve different
-        inputs and the nodes of ``finite_width_tensors`` for more.
+        inputs and 2^17 nodes for more: K~^{-1} amplifies their errors beyond those of the tensors.
     """
-    if nodes is None and len(np.unique(inputs, axis=0)) <= _CERTIFIED_INPUTS:
-        nodes = 0
+    if nodes is None:
+        nodes = 0 if len(np.unique(inputs, axis=0)) <= _CERTIFIED_INPUTS else _NODES
     if nodes == 0:
         yield initialization_theory(network, inputs, TENSORS)
     else:
