@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from rgflow.theory.initialization.tensors import initialization_theory
     from rgflow.theory.learning.bayes import bayes_theory
     from rgflow.theory.learning.training import training_theory
+    from rgflow.training.combine import training_difference
     from rgflow.training.ensemble import train_ensemble
+    from rgflow.training.spec import TrainingSpec
 
 __version__ = version("rgflow")
 
@@ -31,6 +33,7 @@ __all__ = [
     "Activation",
     "Network",
     "RgflowError",
+    "TrainingSpec",
     "activation",
     "bayes_theory",
     "critical",
@@ -42,6 +45,7 @@ __all__ = [
     "sample_initialization",
     "stream_infinite_width",
     "train_ensemble",
+    "training_difference",
     "training_theory",
 ]
 
@@ -49,6 +53,7 @@ _HOME = {
     "Activation": "rgflow.activations.registry",
     "Network": "rgflow.network",
     "RgflowError": "rgflow.errors",
+    "TrainingSpec": "rgflow.training.spec",
     "activation": "rgflow.activations.registry",
     "bayes_theory": "rgflow.theory.learning.bayes",
     "critical": "rgflow.theory.criticality.critical",
@@ -60,6 +65,7 @@ _HOME = {
     "sample_initialization": "rgflow.sampling.blocks",
     "stream_infinite_width": "rgflow.streaming",
     "train_ensemble": "rgflow.training.ensemble",
+    "training_difference": "rgflow.training.combine",
     "training_theory": "rgflow.theory.learning.training",
 }
 

@@ -203,9 +203,8 @@ def test_a_larger_ensemble_keeps_its_first_members(task: Task) -> None:
 
 def test_members_seeds_and_networks_differ(task: Task) -> None:
     def first(network: Network, seed: int) -> np.ndarray:
-        return train_block(network, task, TrainingSpec(seed=seed, learning_rate=0.05, steps=(0,)), range(2))[
-            "prediction"
-        ].values[:, 0, 0, 0]
+        spec = TrainingSpec(seed=seed, learning_rate=0.05, steps=(0,))
+        return train_block(network, task, spec, range(2))["prediction"].values[:, 0, 0, 0]
 
     wider = Network("gelu", (3, 6, 6, 2), NETWORK.C_b, NETWORK.C_W)
     values = np.concatenate([first(NETWORK, 3), first(NETWORK, 4), first(wider, 3)])

@@ -102,7 +102,7 @@ class Chunk:
         """Take one training step for every value asked for."""
         optimizer = make_optimizer(self.spec, self.network, self.parameters)
         cotangent_of = output_cotangent(self.spec.loss)
-        buffers = Buffers()
+        buffers = Buffers(self.parameters)
         for inputs, targets in self._batches():
             run = forward(self.network, self.parameters, inputs, buffers)
             for layer, cotangent in cotangents(self.parameters, run, cotangent_of(run.outputs, targets), buffers):

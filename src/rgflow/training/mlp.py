@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 import torch
@@ -43,18 +43,28 @@ class ForwardPass:
     kernels: list[Kernels]
 
 
-@dataclass(frozen=True)
 class Buffers:
-    """Arrays that are overwritten step after step; what a pass returned is gone with the next one."""
+    """Arrays that are overwritten step after step; what a pass returned is gone with the next one.
 
-    arrays: dict[tuple[str, int, int], torch.Tensor] = field(default_factory=dict)
+    Parameters
+    ----------
+    parameters
+        The networks that are trained.
+    """
 
-    def take(self, kind: str, layer: int, left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
-        """The array that holds left @ right, (member, sample, neuron), of a kind and a layer."""
-        key = (kind, layer, left.shape[1])
-        if key not in self.arrays:
-            self.arrays[key] = left.new_empty(left.shape[0], left.shape[1], right.shape[2])
-        return self.arrays[key]
+    def __init__(self, parameters: Parameters) -> None:
+        self.weights = parameters.weights
+        self.arrays: dict[int, tuple[list[torch.Tensor], list[torch.Tensor]]] = {}
+
+    def take(self, samples: int) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+        """z^(1..L) and Delta^(1..L-1) for a number of samples, (member, sample, n_l) each."""
+        if samples not in self.arrays:
+            z, Delta = (
+                [weight.new_empty(weight.shape[0], samples, weight.shape[1]) for weight in weights]
+                for weights in (self.weights, self.weights[:-1])
+            )
+            self.arrays[samples] = z, Delta
+        return self.arrays[samples]
 
 
 def draw_parameters(network: Network, members: int, generator: torch.Generator, dtype: torch.dtype) -> Parameters:
@@ -95,13 +105,12 @@ def forward(
     network: Network, parameters: Parameters, inputs: torch.Tensor, buffers: Buffers | None = None
 ) -> ForwardPass:
     """Run the networks on inputs (sample, n_0), or (member, sample, n_0), keeping what the backward pass needs."""
-    signals, traces, used = [_of_each(inputs, parameters)], [], []
-    for layer, (weight, bias) in enumerate(zip(parameters.transposed, parameters.biases, strict=True), start=1):
-        out = None if buffers is None else buffers.take("z", layer, signals[-1], weight)
+    signals, traces, used = [_of_each(inputs, parameters)], [], layer_kernels(network)
+    outs = [None] * network.depth if buffers is None else buffers.take(inputs.shape[-2])[0]
+    for layer, (weight, bias, out) in enumerate(zip(parameters.transposed, parameters.biases, outs, strict=True)):
         z = torch.baddbmm(bias, signals[-1], weight, out=out)
-        if layer < network.depth:
-            used.append(kernels(network.activation, overwrite=not network.residual))
-            signal, trace = used[-1].forward(z)
+        if layer < len(used):
+            signal, trace = used[layer].forward(z)
             signals.append(signal)
             traces.append(trace)
     return ForwardPass(z, signals, traces, used)
@@ -115,14 +124,18 @@ def cotangents(
     Delta^(l-1) is formed before (l, Delta^(l)) is handed out: the receiver may change the weights of layer l in place.
     """
     cotangent = output_cotangent
-    for layer in range(len(parameters.weights), 1, -1):
-        weight = parameters.weights[layer - 1]
-        out = None if buffers is None else buffers.take("Delta", layer - 1, cotangent, weight)
-        below = torch.bmm(cotangent, weight, out=out)
-        run.kernels[layer - 2].pull_back(below, run.traces[layer - 2])
-        yield layer, cotangent
+    outs = [None] * len(run.kernels) if buffers is None else buffers.take(output_cotangent.shape[1])[1]
+    for layer in range(len(run.kernels), 0, -1):
+        below = torch.bmm(cotangent, parameters.weights[layer], out=outs[layer - 1])
+        run.kernels[layer - 1].pull_back(below, run.traces[layer - 1])
+        yield layer + 1, cotangent
         cotangent = below
     yield 1, cotangent
+
+
+def layer_kernels(network: Network) -> list[Kernels]:
+    """The kernels of the activations of layers 1..L-1."""
+    return [kernels(network.activation, overwrite=not network.residual)] * (network.depth - 1)
 
 
 def add_gradients_(

@@ -22,12 +22,12 @@ class GradientDescent:
     """theta <- theta - eta lambda dL/dtheta, exactly, with the gradient fused into the update."""
 
     def __init__(self, network: Network, parameters: Parameters, learning_rate: float) -> None:
-        self.parameters, self.rates = parameters, learning_rates(network, learning_rate)
+        self.layers = list(zip(parameters.weights, parameters.biases, strict=True))
+        self.scales = [(-weight, -bias) for weight, bias in learning_rates(network, learning_rate)]
 
     def update(self, layer: int, cotangent: torch.Tensor, signal: torch.Tensor) -> None:
         """Take one step of layer ``layer``."""
-        weight_rate, bias_rate = self.rates[layer - 1]
-        add_gradients_(_of_layer(self.parameters, layer), cotangent, signal, (-weight_rate, -bias_rate))
+        add_gradients_(self.layers[layer - 1], cotangent, signal, self.scales[layer - 1])
 
 
 class HeavyBall:
