@@ -2,7 +2,7 @@
 
 A :class:`Variable` validates a dataset before it is published, documents it (``long_name``, ``equation``) and fixes how it
 is encoded. Estimates of a registered variable may be accompanied by ``<name>_stderr``, its standard error, and
-``<name>_covariance``, the covariance between layers.
+``<name>_covariance``, the covariance between layers; of theory on randomized nodes by ``<name>_error``.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 STDERR = "_stderr"
+ERROR = "_error"
 COVARIANCE = "_covariance"
 
 
@@ -238,8 +239,8 @@ REGISTRY: dict[str, Variable] = {variable.name: variable for group in GROUPS.val
 def lookup(name: str) -> Variable:
     """Return the registered variable behind ``name``.
 
-    ``<name>_stderr`` stands for the standard error of ``name``, ``<name>_covariance`` for the covariance between layers of
-    its components of a single input.
+    ``<name>_stderr`` stands for the standard error of ``name``, ``<name>_error`` for its numerical one, ``<name>_covariance``
+    for the covariance between layers of its components of a single input.
 
     Raises
     ------
@@ -248,17 +249,12 @@ def lookup(name: str) -> Variable:
     """
     if name in REGISTRY:
         return REGISTRY[name]
-    base = name.removesuffix(STDERR)
-    if base != name and base in REGISTRY:
-        of = REGISTRY[base]
-        return Variable(
-            name,
-            of.dims,
-            "f",
-            f"standard error of {of.long_name}",
-            f"standard error of the estimate {base}",
-            of.may_be_missing,
-        )
+    for suffix, kind in ((STDERR, "standard error"), (ERROR, "numerical error, of randomized nodes,")):
+        base = name.removesuffix(suffix)
+        if base != name and base in REGISTRY:
+            of = REGISTRY[base]
+            equation = f"standard error of the estimate {base}"
+            return Variable(name, of.dims, "f", f"{kind} of {of.long_name}", equation, of.may_be_missing)
     base = name.removesuffix(COVARIANCE)
     if base != name and base in REGISTRY:
         legs = "1" * (len(REGISTRY[base].dims) - 1)

@@ -71,7 +71,7 @@ def _share(sigma: Activation, K: Array, count: int, seed: SeedSequence) -> _Shar
     exact.hessian(1)  # the highest order first: one table serves all, and every randomization alike
     few = np.unique(np.linspace(0, len(K) - 1, _PILOT_INPUTS).astype(int))
     sums = [NodeSums(sigma, K[np.ix_(few, few)], count, key) for key in seed.spawn(RANDOMIZATIONS)]
-    return _Shared(exact, Control(exact, sums, few))
+    return _Shared(exact, Control(exact, K, few, sums))
 
 
 def activation_of(network: Network, layer: int) -> Activation:  # noqa: ARG001

@@ -35,7 +35,7 @@ from rgflow.theory.initialization.tensors import (
 Layers = Literal["last", "all"]
 
 _CERTIFIED_INPUTS = 6
-_NODES = 2**15
+_NODES = 2**14
 
 
 def finite_width_tensors(
@@ -63,7 +63,7 @@ def finite_width_tensors(
         "last" for the output layer, "all" for every layer.
     nodes
         Number of nodes in each layer, a power of two. By default up to 6 different inputs are certified by quadrature
-        and more get 2^15 nodes. Errors fall about as nodes^(-0.65).
+        and more get 2^14 nodes. Errors fall about as nodes^(-0.65).
     seed
         Key of the randomization; equal seeds give equal results.
     memory
