@@ -160,6 +160,20 @@ def test_certified_route_is_that_of_the_other_functions() -> None:
     assert everything["layer"].values.tolist() == [1, 2, 3]
 
 
+def test_pair_tensors_of_many_inputs_are_certified() -> None:
+    """K, G1, Theta, Theta1 of 15 inputs, made block by block, are those of any few of them."""
+    names, net = ["K", "G1", "Theta", "Theta1"], network("gelu")
+    inputs = np.random.default_rng(1).normal(size=(15, 6))
+    many = finite_width_tensors(net, inputs, names, layer="all")
+    assert set(many) == {*names, "quadrature_error"}
+    assert many["quadrature_error"].max() < 1e-8
+    for chosen in ([0, 7, 14], [11, 12, 13]):
+        few = finite_width_tensors(net, inputs[chosen], names, layer="all")
+        for name in names:
+            part = many[name].isel(sample_1=chosen, sample_2=chosen)
+            np.testing.assert_allclose(part, few[name], rtol=1e-8, atol=1e-10)
+
+
 def test_symmetries_hold_on_nodes_too() -> None:
     many = finite_width_tensors(network("tanh"), INPUTS, nodes=256)
     tensor = {name: many[name].values[0] for name in FOUR}

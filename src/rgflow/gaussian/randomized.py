@@ -43,16 +43,24 @@ class Control:
 
     def __init__(self, exact: Expectations, K: Array, few: NDArray[np.intp], sums: Sequence[NodeSums]) -> None:
         self._exact, self._K, self._few, self._sums = exact, K, few, sums
-        self._made: dict[tuple[int, int], tuple[Array, SecondOrder]] = {}
+        self._coefficients: dict[tuple[int, int], Array] = {}
+        self._second_order: dict[tuple[int, int], SecondOrder] = {}
 
-    def of(self, p: int, q: int) -> tuple[Array, SecondOrder]:
-        """b of <s_a s_b t_c t_d> with s = sigma^(p), t = sigma^(q), and the parts of second order of s_a s_b and t_c t_d."""
-        if (p, q) not in self._made:
-            J_left, J_right, few = self._exact.jacobian(p), self._exact.jacobian(q), np.ix_(self._few, self._few)
-            pilot = _second_order(self._K[few], J_left[few], J_right[few], (p, q))
-            b = _fit([_uncorrected(sums, pilot) for sums in self._sums], symmetric=p == q)
-            self._made[p, q] = b, _second_order(self._K, J_left, J_right, (p, q))
-        return self._made[p, q]
+    def coefficients(self, p: int, q: int) -> Array:
+        """b_1, b_2, b_3 for <s_a s_b t_c t_d> with s = sigma^(p), t = sigma^(q)."""
+        if (p, q) not in self._coefficients:
+            few = np.ix_(self._few, self._few)
+            J_left, J_right = (self._exact.jacobian(order)[few] for order in (p, q))
+            parts = _second_order(self._K[few], J_left, J_right, (p, q))
+            self._coefficients[p, q] = _fit([_uncorrected(sums, parts) for sums in self._sums], symmetric=p == q)
+        return self._coefficients[p, q]
+
+    def second_order(self, p: int, q: int) -> SecondOrder:
+        """The parts of second order of s_a s_b and t_c t_d."""
+        if (p, q) not in self._second_order:
+            jacobians = self._exact.jacobian(p), self._exact.jacobian(q)
+            self._second_order[p, q] = _second_order(self._K, *jacobians, (p, q))
+        return self._second_order[p, q]
 
 
 class RandomizedAverages:
@@ -101,9 +109,8 @@ class RandomizedAverages:
         (p, second), (q, fourth) = left, right
         if p != second or q != fourth or max(p, q) > 1:
             return self._sums.mean(left, right)
-        b, parts = self._control.of(p, q)
-        mean, controls = _uncorrected(self._sums, parts)
-        return np.asarray(mean - np.tensordot(b, controls, axes=1))
+        mean, controls = _uncorrected(self._sums, self._control.second_order(p, q))
+        return np.asarray(mean - np.tensordot(self._control.coefficients(p, q), controls, axes=1))
 
 
 class SecondOrder(NamedTuple):
@@ -113,6 +120,27 @@ class SecondOrder(NamedTuple):
     J_right: Array
     orders: tuple[int, int]
     mean: Array
+
+
+class PairAverages:
+    """`Averages` whose quartic moments are 0 where more than two different inputs meet: all that pair tensors read."""
+
+    def __init__(self, exact: Expectations, N: int) -> None:
+        self.pair, self.jacobian, self.hessian = exact.pair, exact.jacobian, exact.hessian
+        self._exact, self._N = exact, N
+
+    @property
+    def error(self) -> float:
+        """Largest estimated relative error."""
+        return self._exact.error
+
+    def quartic(self, orders: Orders) -> Array:
+        """<s_a s_b s_c s_d> with s_a = sigma^(orders[0])(z_a) and so on: (N, N, N, N)."""
+        arranged, axes = arrangement(orders)
+        places, values = self._exact.pair_entries(arranged)
+        quartic = np.zeros((self._N,) * 4)
+        quartic.ravel()[places] = values
+        return quartic.transpose(axes)
 
 
 class _Uncorrected(NamedTuple):
