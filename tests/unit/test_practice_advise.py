@@ -253,7 +253,7 @@ def test_fixed_numbers_beside_a_layer_are_taken_into_account() -> None:
     x = np.random.default_rng(0).standard_normal((8, 16))
     model = Scaled()
     advice = rgflow.advise(model, x)
-    assert advice.wanted[1].C_W == pytest.approx(2.0)  # 2 / (4 * 0.25)^2
+    assert pytest.approx(2.0) == advice.wanted[1].C_W  # 2 / (4 * 0.25)^2
     advice.initialize_(model, torch.Generator().manual_seed(0))
     with torch.no_grad():
         outputs = model(torch.as_tensor(x, dtype=torch.float32)).double()
