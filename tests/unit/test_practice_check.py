@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -38,7 +39,7 @@ def test_agrees(kind: type[nn.Module]) -> None:
 def test_the_order_1_over_n_counts() -> None:
     """At width 12 infinite width is many errors away from the kernel of the last hidden layer, the next order is not."""
     widths = [12] * 7 + [1]
-    parts = [part for pair in zip(widths, widths[1:], strict=False) for part in (nn.Tanh(), nn.Linear(*pair))]
+    parts = [part for pair in pairwise(widths) for part in (nn.Tanh(), nn.Linear(*pair))]
     model = nn.Sequential(nn.Linear(10, 12), *parts)
     row = rgflow.advise(model, X).check(model, networks=1500, seed=1).rows_of("K")[-2]
     assert row.measured < row.leading - 3.0 * row.stderr
@@ -58,7 +59,7 @@ def test_another_initialization_is_found() -> None:
 def test_a_module_that_is_not_what_it_says_is_found() -> None:
     model = _model()
     advice = rgflow.advise(model, X)
-    handle = model[2].register_forward_hook(lambda module, inputs, output: 1.7 * output)
+    handle = model[2].register_forward_hook(lambda _module, _inputs, output: 1.7 * output)
     check = advice.check(model, networks=64)
     handle.remove()
     assert check.verdict.startswith("differs at layer")
