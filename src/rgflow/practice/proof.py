@@ -223,10 +223,16 @@ def _losses(
     chain: Chain, parameters: list[tuple[torch.Tensor, torch.Tensor]], x: torch.Tensor, y: torch.Tensor
 ) -> torch.Tensor:
     """Torch's mean square error of every network, (member,)."""
+    z = _outputs(chain, parameters, x)
+    return nn.functional.mse_loss(z, y.expand_as(z), reduction="none").mean(dim=(1, 2))
+
+
+def _outputs(chain: Chain, parameters: list[tuple[torch.Tensor, torch.Tensor]], x: torch.Tensor) -> torch.Tensor:
+    """Outputs of every network, (member, sample, output)."""
     z = x.expand(len(parameters[0][0]), *x.shape)
     for signal, (bias, weight) in zip(_signals(chain), parameters, strict=True):
         z = torch.baddbmm(bias, signal(z), weight)
-    return nn.functional.mse_loss(z, y.expand_as(z), reduction="none").mean(dim=(1, 2))
+    return z
 
 
 def _signals(chain: Chain) -> Iterator[Any]:
