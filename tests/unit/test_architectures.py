@@ -14,11 +14,10 @@ from rgflow.architectures.residual import Residual, architecture_of
 from rgflow.errors import RgflowError
 from rgflow.network import Network
 from rgflow.sampling.estimators import ESTIMATORS
-from rgflow.store.variables import REGISTRY
 from rgflow.tensors import TENSORS
 from rgflow.theory.criticality.critical import critical
-from rgflow.theory.initialization.dntk import RECURSIONS as DNTK
 from rgflow.theory.initialization.tensors import ARCHITECTURES
+from rgflow.variables.initialization import VARIABLES
 
 
 def test_strengths_choose_the_architecture() -> None:
@@ -73,14 +72,15 @@ def test_what_is_not_known_of_an_architecture_is_one_line() -> None:
 def test_records_are_what_the_rooms_know() -> None:
     """Recursions, estimators and stored variables of exactly the tensors whose records say so."""
     for architecture, (recursions, _) in ARCHITECTURES.items():
-        known = {**recursions, **(DNTK if architecture == "plain" else {})}
-        assert set(known) == {name for name, tensor in TENSORS.items() if architecture in tensor.architectures}
+        known = {name for name, tensor in TENSORS.items() if architecture in tensor.architectures}
+        assert set(recursions) == {name for name in known if TENSORS[name].chapter == "initialization"}
         for name, recursion in recursions.items():
             assert recursion.legs == TENSORS[name].legs
             assert set(recursion.reads) <= set(recursions)
         assert not set(ESTIMATORS[architecture]) & {n for n, t in TENSORS.items() if architecture in t.vanishes_in}
+    stored = {variable.name: variable.dims for variable in VARIABLES}
     for name, tensor in TENSORS.items():
-        assert REGISTRY[name].dims == tensor.dims
+        assert stored[name] == tensor.dims
         assert tensor.next_order is None or tensor.next_order in TENSORS
         assert all(sorted(permutation) == list(range(tensor.legs)) for permutation in tensor.symmetries)
 

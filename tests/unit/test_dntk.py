@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 import xarray as xr
+from dense_averages import DenseAverages
 
 import rgflow
 from rgflow.errors import RgflowError
-from rgflow.gaussian.dense import DenseAverages
 from rgflow.gaussian.expectations import Expectations
 from rgflow.network import Network
 from rgflow.sampling.dntk import contractions, sample_dntk
@@ -108,7 +108,7 @@ def test_dense_averages_agree_with_the_engine(activation: str) -> None:
     ("network", "inputs", "message"),
     [
         (Network("relu", (3, 4, 2), 0, 2), INPUTS, r"activation = relu; the dNTK needs one without kinks"),
-        (Network("tanh", (3, 4, 2), 0, 1), np.eye(3), r"span 3 dimensions; allowed: up to 2"),
+        (Network("tanh", (3, 4, 4, 4), 0, 1, xi_2=0.5), INPUTS, r"tensors = .*'P'.*; allowed are K, G1, T3, V, Theta"),
     ],
 )
 def test_theory_refuses(network: Network, inputs: np.ndarray, message: str) -> None:

@@ -14,8 +14,8 @@ import rgflow
 from rgflow.errors import RgflowError
 from rgflow.practice.files import advise_file
 from rgflow.practice.proof import RECIPES, Contest, _arm, _draw, best_losses, initialization, proof
-from rgflow.store.variables import validate
 from rgflow.task import Task
+from rgflow.variables.library import library
 
 RNG = np.random.default_rng(0)
 TASK = Task(
@@ -30,7 +30,7 @@ def result() -> object:
 
 
 def test_all_is_registered_and_reproducible(result: object) -> None:
-    validate(result, "proof")
+    library().validate(result, "proof")
     assert result["contest_test_loss"].dims == ("activation", "depth", "recipe", "optimizer", "rate", "seed")
     assert result["contest_test_loss"].shape == (2, 1, 5, 2, 2, 3)
     assert result.identical(proof(TASK, SMALL, seed=4))

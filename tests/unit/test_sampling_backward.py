@@ -19,7 +19,7 @@ from rgflow.sampling.forward import Forward, forward
 from rgflow.sampling.forward_ntk import cross_mean, ntk_forms
 from rgflow.sampling.rng import Streams
 from rgflow.sampling.samples import Target
-from rgflow.sampling.weights import LAWS, weight_samples
+from rgflow.sampling.weights import WEIGHT_LAWS, weight_samples
 from rgflow.sampling.weights import forward as weight_forward
 
 NETWORK = Network(
@@ -122,7 +122,7 @@ def test_marginal_backward_pass_is_that_of_the_weights(network: Network, layer: 
 def test_weight_backward_pass_is_that_of_its_weights(network: Network, N: int) -> None:
     target = make_target(N, network)
     samples = weight_samples(target, MEMBERS, generator, "normal")
-    layers = weight_forward(target, MEMBERS, generator(0), LAWS["normal"])
+    layers = weight_forward(target, MEMBERS, generator(0), WEIGHT_LAWS["normal"])
     assert samples.ntk is not None
     for member in range(MEMBERS):
         first = layers[0]

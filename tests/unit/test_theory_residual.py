@@ -155,7 +155,7 @@ def test_kernels_of_the_outputs_and_what_is_learned_from_them() -> None:
     K, Theta = output_kernels(net, INPUTS)
     np.testing.assert_allclose(K, theory["K"], rtol=1e-10)
     np.testing.assert_allclose(Theta, theory["Theta"], rtol=1e-10)
-    posterior = bayes_theory(net, INPUTS[:1], np.ones((1, 10)), INPUTS[1:])
+    posterior = bayes_theory(net, INPUTS[:1], np.ones((1, 10)), INPUTS[1:], order="leading")
     np.testing.assert_allclose(posterior["posterior_mean"][1], K[1, 0] / K[0, 0])
 
 
@@ -169,7 +169,14 @@ def test_flows_of_kernels_are_those_of_the_tensors() -> None:
     np.testing.assert_allclose(midpoint_flow(net, near[0]), near, rtol=1e-4, atol=1e-12)
 
 
-@pytest.mark.parametrize("call", [exact_theory, lambda net, _: single_input_theory(net, 1.0)])
+@pytest.mark.parametrize(
+    "call",
+    [
+        exact_theory,
+        lambda net, _: single_input_theory(net, 1.0),
+        lambda net, inputs: bayes_theory(net, inputs, np.ones((len(inputs), 4)), inputs),
+    ],
+)
 def test_laws_of_plain_networks_are_refused(call: Any) -> None:
     with pytest.raises(RgflowError, match=r"xi_1 = 1, xi_2 = 0.5: .* needs a plain network"):
         call(Network("linear", (3, 4, 4), 0.0, 1.0, xi_2=0.5), INPUTS)

@@ -7,9 +7,11 @@ import pytest
 import torch
 
 import rgflow
+from rgflow.errors import RgflowError
 from rgflow.network import Network
 from rgflow.task import Task
 from rgflow.training.chunk import Chunk
+from rgflow.training.ensemble import train_block
 from rgflow.training.ntk import empirical_ntk
 from rgflow.training.spec import TrainingSpec
 
@@ -82,20 +84,22 @@ def test_ntk_equals_the_contraction_of_jacobians(task: Task) -> None:
         gradients = [torch.autograd.grad(z, parameter, retain_graph=True)[0].flatten() for z in outputs]
         jacobian = torch.stack(gradients)
         expected += rate * jacobian @ jacobian.T
-    torch.testing.assert_close(empirical_ntk(NETWORK, chunk.parameters, chunk.inputs)[MEMBER], expected)
+    torch.testing.assert_close(
+        empirical_ntk(NETWORK, chunk.parameters, chunk.inputs, outputs=1)[MEMBER, 0, 0], expected
+    )
 
 
 def test_untrained_members_are_the_ensemble_of_the_sampler() -> None:
     """Mean square and NTK at width 4, where the marginal sampler draws no weights."""
     x = np.array([[0.6, -0.9, 0.4], [-0.2, 0.5, 1.1]])
-    settings = {"members": 8000, "seed": 1, "learning_rate": 0.1, "steps": (0,), "ntk_steps": (0,)}
+    settings = {"members": 8192, "keep": 8192, "group": 64, "learning_rate": 0.1, "steps": (0,), "ntk_steps": (0,)}
     trained = rgflow.train_ensemble(NETWORK, x, np.zeros((2, 4)), x[:1], **settings)
     sampled = rgflow.sample_initialization(NETWORK, x, members=40_000, seed=2, tensors=["K", "Theta"]).isel(layer=-1)
     first = trained["prediction"].values[:, 0, :2, 0].astype(np.float64)
     products = first[:, :, None] * first[:, None]
     for name, mean, error in (
         ("K", products.mean(0), products.std(0) / np.sqrt(len(products))),
-        ("Theta", trained["NTK_mean"].values[0, :2, :2], trained["NTK_mean_stderr"].values[0, :2, :2]),
+        ("Theta", trained["NTK"].values[0, :2, :2], trained["NTK_stderr"].values[0, :2, :2]),
     ):
         scale = np.hypot(error, sampled[f"{name}_stderr"].values)
         assert np.abs((mean - sampled[name].values) / scale).max() < 4.5, name
@@ -108,10 +112,16 @@ def test_the_first_step_of_wide_residual_networks_is_that_of_the_kernel() -> Non
     x, test = rng.normal(size=(3, 3)), rng.normal(size=(2, 3))
     y = np.zeros((3, 64))
     y[:, 0] = [20.0, -20.0, 10.0]  # large beside the untrained outputs
-    theory = rgflow.training_theory(network, x, y, test, steps=(0, 1), step_fraction=0.02)
-    settings = {"members": 256, "seed": 1, "learning_rate": float(theory["learning_rate"]), "steps": (0, 1)}
+    theory = rgflow.training_theory(network, x, y, test, steps=(0, 1), step_fraction=0.02, order="leading")
+    settings = {"members": 256, "keep": 256, "learning_rate": float(theory["learning_rate"]), "steps": (0, 1)}
     trained = rgflow.train_ensemble(network, x, y, test, **settings)["prediction"].values[..., 0].astype(np.float64)
     change, predicted = trained[:, 1] - trained[:, 0], theory["prediction_mean"].values[1, :, 0]
     error = change.std(0) / np.sqrt(len(change))
     assert (error < 0.05 * np.abs(predicted).max()).all()
     assert (np.abs(change.mean(0) - predicted) < 4 * error + 0.02 * np.abs(predicted).max()).all()
+
+
+@pytest.mark.parametrize("settings", [{"control_variates": True}, {"kernel_steps": "ends"}])
+def test_what_rests_on_plain_networks_is_refused(task: Task, settings: dict[str, object]) -> None:
+    with pytest.raises(RgflowError, match=r"xi_1 = 0.6, xi_2 = 0.9: .* needs a plain network"):
+        train_block(NETWORK, task, TrainingSpec(steps=(0, 1), **settings), range(4))

@@ -7,14 +7,14 @@ theory averages.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 
+from rgflow.activations.registry import Tower
+
 Vector = npt.NDArray[np.float64]
-Tower = Callable[[Vector, int], Sequence[Vector]]
 
 _JUMP_ORDERS = 4  # jumps are looked for in sigma, ..., sigma'''
 _HALVINGS = 8  # after which the unexplained difference of a smooth function has fallen by 8^8

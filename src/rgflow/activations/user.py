@@ -15,10 +15,8 @@ import numpy as np
 from rgflow.activations.arrays import Array, is_tensor
 from rgflow.activations.detect import find_kinks, find_radius, find_slopes
 from rgflow.activations.registry import MAX_ORDER, Activation
-from rgflow.activations.torch_names import registered_of
+from rgflow.activations.torch_names import Function, registered_of
 from rgflow.errors import RgflowError
-
-Function = Callable[..., Any]
 
 _PROBE = np.array([[-1.3, -0.2], [0.4, 2.1]])
 _DIFFERENCE = 1e-6

@@ -24,9 +24,9 @@ from rgflow.practice.predict import INITIALIZATIONS, predict
 from rgflow.practice.reading import Layer, Reading, read
 from rgflow.practice.units import Training
 from rgflow.practice.verdicts import last_kappa
-from rgflow.store.variables import document
 from rgflow.theory.criticality.critical import NONE, critical
 from rgflow.theory.depth.information import optimal_aspect_ratio, vertex_growth
+from rgflow.variables.library import document
 
 Array = NDArray[np.float64]
 

@@ -17,7 +17,7 @@ from rgflow.practice.rates import RATES, kept_modes
 from rgflow.practice.units import Training
 from rgflow.theory.depth.single_input import single_input_theory
 from rgflow.theory.initialization.tensors import initialization_theory
-from rgflow.theory.learning.training import expected_loss, train_spectrum
+from rgflow.theory.learning.infinite_width import train_spectrum
 
 Array = NDArray[np.float64]
 
@@ -157,5 +157,6 @@ def loss_after(found: Flow, tensor: Array, targets: Array, training: Training, s
     K, Theta = found.K[-1], found.contributions(*tensor).sum(axis=0)
     learned = _learned(Theta, len(Theta), training, steps)
     deviation = np.eye(len(Theta)) - learned
-    loss = expected_loss(learned @ targets, deviation @ K @ deviation.T, targets)
+    bias = 0.5 * ((learned @ targets - targets) ** 2).sum()
+    loss = bias + 0.5 * targets.shape[1] * np.trace(deviation @ K @ deviation.T)
     return training.loss_factor(*targets.shape) * float(loss)

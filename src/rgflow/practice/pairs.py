@@ -17,7 +17,9 @@ from scipy.special import erfc
 from rgflow.activations.registry import Activation
 from rgflow.gaussian.nodes import Vector
 from rgflow.gaussian.single import line_rule, single_mean
-from rgflow.theory.infinite_width.dual import _horner, dual
+from rgflow.theory.infinite_width.apart import apart_of
+from rgflow.theory.infinite_width.dual import dual
+from rgflow.theory.infinite_width.mehler import horner
 
 Array = NDArray[np.float64]
 
@@ -39,8 +41,9 @@ def pair_means(sigma: Activation, K: Array) -> tuple[Array, Array, float]:
     if sigma.kinks and sigma.slopes is None:
         ss, dd, error = _kinked(sigma, K)
     else:
-        form, error = dual(sigma, variance, _RTOL)
-        ss, dd = form(slice(None), slice(None), K)
+        everything, deviation = slice(None), np.sqrt(variance)
+        averages, error = dual(sigma, variance, _RTOL), _RTOL
+        ss, dd, _ = averages(everything, everything, K, apart_of(K, deviation, deviation))
     np.fill_diagonal(ss, np.asarray(single_mean(sigma, (0, 0), variance)))
     np.fill_diagonal(dd, np.asarray(single_mean(sigma, (1, 1), variance)))
     return ss, dd, error
@@ -72,7 +75,7 @@ def _summed(coefficients: Array, rho: Array, total: Array, tail: Callable[[Array
     rest = np.sqrt(np.maximum(total - (coefficients**2).sum(axis=0), 0.0))
     depth = -len(coefficients) * np.log(np.maximum(rho, 1e-300))
     beyond = np.asarray(np.outer(rest, rest) * tail(depth))
-    return _horner(coefficients, coefficients, rho) + beyond, beyond
+    return horner(coefficients, coefficients, rho) + beyond, beyond
 
 
 def _slope_tail(x: Array) -> Array:

@@ -10,7 +10,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from rgflow.figures.phase_diagram import draw as draw_phases
+from rgflow.chapters.criticality.figures.phase_diagram import draw as draw_phases
 from rgflow.figures.style import CATEGORIES, FULL_WIDTH, THEORY, layer_axis, new_figure, styled
 from rgflow.practice.predict import INITIALIZATIONS
 from rgflow.theory.criticality.phase_diagram import phase_diagram

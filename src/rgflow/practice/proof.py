@@ -27,8 +27,8 @@ from rgflow.practice.choice import choose
 from rgflow.practice.groups import ADAM_WIDTH
 from rgflow.practice.predict import predict
 from rgflow.practice.units import Training
-from rgflow.store.variables import document
 from rgflow.task import Task
+from rgflow.variables.library import document
 
 Array = NDArray[np.float64]
 

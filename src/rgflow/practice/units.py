@@ -8,7 +8,7 @@ A step is stable in the frozen NTK while eta h theta_max < 2 (1 + momentum), the
 batch and h the largest curvature of the loss in the outputs: 1, or 1/2 for the softmax at worst (1/n_L at uniform outputs).
 Real networks follow only as far as errors do not grow on the way. Near the limit momentum lets them grow
 (1 + momentum)/(1 - momentum)-fold before they fall; they never exceed their start if eta h theta_max <= 2. And momentum takes
-away the slack that plain descent has, whose unstable steps end where the NTK is smaller (catapult): half of that is called safe.
+away the slack that plain descent has, whose unstable steps end where the NTK is smaller (catapult): so half of it is called safe.
 """
 
 from __future__ import annotations

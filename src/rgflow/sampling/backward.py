@@ -10,7 +10,7 @@ from torch import Tensor
 
 from rgflow.sampling import compiled
 from rgflow.sampling.algebra import array, covariance_factor, few_rows, inner, mix, normal_rows, tolerance
-from rgflow.sampling.forward import Forward, Law
+from rgflow.sampling.forward import Forward, LayerLaw
 from rgflow.sampling.hidden import Hidden
 from rgflow.sampling.samples import start_ntk
 
@@ -54,7 +54,7 @@ def backward(passed: Forward, outputs: int, generator: torch.Generator) -> Tenso
 
 
 def cotangents_below(
-    hidden: Hidden, above: Law, cotangents: Cotangents, outputs: int, skip: float, generator: torch.Generator
+    hidden: Hidden, above: LayerLaw, cotangents: Cotangents, outputs: int, skip: float, generator: torch.Generator
 ) -> Cotangents:
     """Those of a hidden layer, Delta = sigma' W^T Delta, given the law and the cotangents of the layer above.
 
@@ -82,7 +82,7 @@ def cotangents_below(
 
 
 def _compiled_cotangents_below(
-    hidden: Hidden, above: Law, cotangents: Cotangents, outputs: int, draws: tuple[Tensor, Tensor]
+    hidden: Hidden, above: LayerLaw, cotangents: Cotangents, outputs: int, draws: tuple[Tensor, Tensor]
 ) -> Cotangents:
     members, N, _ = hidden.sigma.shape
     rows = outputs * N
@@ -99,7 +99,7 @@ def _compiled_cotangents_below(
     return Cotangents(overlap, gram, cotangents.delta)
 
 
-def _pull_back(sigma: Tensor, above: Law, cotangents: Cotangents, draws: tuple[Tensor, Tensor]) -> Tensor:
+def _pull_back(sigma: Tensor, above: LayerLaw, cotangents: Cotangents, draws: tuple[Tensor, Tensor]) -> Tensor:
     """W^T Delta, (members, M, n)."""
     noise, bias_noise = draws
     factor = covariance_factor(cotangents.gram, tolerance(sigma.dtype))

@@ -26,7 +26,7 @@ from rgflow.sampling.skip import SkipMoments, first_moments, next_moments
 
 
 @dataclass(frozen=True, eq=False)
-class Law:
+class LayerLaw:
     """The law of layer l given the layers below.
 
     Attributes
@@ -58,7 +58,7 @@ class Forward:
     """A forward pass: the laws of layers 1, 2, ..., the leading neurons' noise (members, N, neurons) and, if the NTK is
     wanted, the hidden layers; where neurons are not alike the moments of the layers."""
 
-    laws: list[Law]
+    laws: list[LayerLaw]
     heads: list[Tensor]
     hidden: list[Hidden]
     architecture: Architecture
@@ -91,12 +91,12 @@ def forward(target: Target, members: int, generator: torch.Generator) -> Forward
     return passed
 
 
-def first_law(target: Target) -> Law:
+def first_law(target: Target) -> LayerLaw:
     """The law of the first layer, of one member for all."""
     return _law_of_moment(target, 1, target.first_moment)
 
 
-def law_above(target: Target, index: int, sigma: Tensor) -> Law:
+def law_above(target: Target, index: int, sigma: Tensor) -> LayerLaw:
     """The law of layer ``index`` given the activations (members, N, n) of the layer below."""
     n = sigma.shape[-1]
     if not few_rows(sigma):
@@ -105,13 +105,13 @@ def law_above(target: Target, index: int, sigma: Tensor) -> Law:
     rate, metric, factor = (torch.empty(*sigma.shape[:2], sigma.shape[1], dtype=torch.float64) for _ in range(3))
     out = (rate.numpy(), metric.numpy(), factor.numpy())
     compiled.law(array(sigma), C_b, C_W / n, lambda_b, lambda_W / n, tolerance(target.dtype), out)
-    return Law(C_b, C_W / n, rate, metric, factor)
+    return LayerLaw(C_b, C_W / n, rate, metric, factor)
 
 
-def _law_of_moment(target: Target, index: int, moment: Tensor) -> Law:
+def _law_of_moment(target: Target, index: int, moment: Tensor) -> LayerLaw:
     """The same, given sigma . sigma / n (members, N, N), or x . x / n_0."""
     C_b, C_W, lambda_b, lambda_W = target.network.hyperparameters(index)
     metric = C_b + C_W * moment
     factor = covariance_factor(metric, tolerance(target.dtype))
     variance = C_W / target.network.widths[index - 1]
-    return Law(C_b, variance, lambda_b + lambda_W * moment, metric, factor)
+    return LayerLaw(C_b, variance, lambda_b + lambda_W * moment, metric, factor)

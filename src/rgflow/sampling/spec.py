@@ -16,7 +16,7 @@ from rgflow.sampling.estimators import ESTIMATORS
 if TYPE_CHECKING:
     import torch
 
-TENSORS = tuple(name for name in records.TENSORS if any(name in table for table in ESTIMATORS.values()))
+SAMPLED_TENSORS = tuple(name for name in records.TENSORS if any(name in table for table in ESTIMATORS.values()))
 SAMPLERS = ("marginal", "weights")
 DTYPES = ("float32", "float64")
 LAWS = ("normal", "uniform", "truncated_normal", "discrete", "orthogonal")
@@ -63,12 +63,12 @@ class Ensemble:
             ("sampler", self.sampler, SAMPLERS),
             ("law", self.law, LAWS),
             ("dtype", self.dtype, DTYPES),
-            *(("tensors", tensor, TENSORS) for tensor in self.tensors),
+            *(("tensors", tensor, SAMPLED_TENSORS) for tensor in self.tensors),
         ):
             if value not in allowed:
                 raise RgflowError(f"{name}: {value!r}; allowed: {', '.join(allowed)}")
         if not self.tensors:
-            raise RgflowError(f"tensors is empty; allowed: {', '.join(TENSORS)}")
+            raise RgflowError(f"tensors is empty; allowed: {', '.join(SAMPLED_TENSORS)}")
         for name in ("seed", "kept"):
             number = getattr(self, name)
             if not isinstance(number, Integral) or number < 0:

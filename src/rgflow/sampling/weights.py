@@ -15,7 +15,7 @@ from rgflow.sampling.skip import SkipMoments, first_moments, next_moments, with_
 
 STREAM = 0
 _CUT = 2.0  # standard deviations at which the truncated normal ends
-Law = Callable[[tuple[int, ...], torch.dtype, torch.Generator], Tensor]
+WeightLaw = Callable[[tuple[int, ...], torch.dtype, torch.Generator], Tensor]
 
 
 class Layer(NamedTuple):
@@ -42,9 +42,9 @@ def weight_samples(target: Target, members: int, generator: Callable[[int], torc
     generator
         Generator of each stream; only one is used.
     law
-        Law of the weights, of :data:`LAWS`. Biases are normal.
+        WeightLaw of the weights, of :data:`WEIGHT_LAWS`. Biases are normal.
     """
-    layers = forward(target, members, generator(STREAM), LAWS[law])
+    layers = forward(target, members, generator(STREAM), WEIGHT_LAWS[law])
     reported = [layers[layer - 1] for layer in target.layers]
     samples = Samples(
         metric=torch.stack([layer.metric.expand(members, -1, -1) for layer in reported], 1),
@@ -60,7 +60,7 @@ def weight_samples(target: Target, members: int, generator: Callable[[int], torc
     return with_ntk(samples, ntk, target)
 
 
-def forward(target: Target, members: int, generator: torch.Generator, law: Law) -> list[Layer]:
+def forward(target: Target, members: int, generator: torch.Generator, law: WeightLaw) -> list[Layer]:
     """Draw the layers 1, 2, ... up to the last reported one."""
     sigma, moment = target.x.to(target.dtype).expand(members, -1, -1), target.first_moment
     network, skip = target.network, first_moments(target)
@@ -129,7 +129,7 @@ def _orthogonal(shape: tuple[int, ...], dtype: torch.dtype, generator: torch.Gen
 
 
 # laws of one layer's weights, scaled to zero mean and unit variance
-LAWS: dict[str, Law] = {
+WEIGHT_LAWS: dict[str, WeightLaw] = {
     "normal": normal_rows,
     "uniform": _uniform,
     "truncated_normal": _truncated_normal,

@@ -45,6 +45,16 @@ def draw_parameters(network: Network, members: int, generator: torch.Generator, 
     return Parameters(weights, biases)
 
 
+def with_twins(parameters: Parameters) -> Parameters:
+    """Return each network followed by its twin with the sign of W^(L) and b^(L) changed: z is odd, the NTK is even."""
+    weights, biases = (
+        [values.repeat_interleave(2, dim=0) for values in kind] for kind in (parameters.weights, parameters.biases)
+    )
+    for last in (weights[-1], biases[-1]):
+        last[1::2].neg_()
+    return Parameters(weights, biases)
+
+
 def preactivations(network: Network, parameters: Parameters, inputs: torch.Tensor) -> Iterator[torch.Tensor]:
     """Yield z^(1), ..., z^(L), shape (member, n_l, sample), for inputs of shape (n_0, sample)."""
     z = _affine(parameters.weights[0], parameters.biases[0], inputs)

@@ -1,4 +1,7 @@
-"""Flow of two inputs through depth: nearby ones in the midpoint basis, and any two through their full kernel."""
+"""Flow of two inputs through depth (PDLT, chapter 5). Public as ``rgflow.flow``.
+
+Nearby inputs in the midpoint basis, and any two through their full kernel.
+"""
 
 from __future__ import annotations
 

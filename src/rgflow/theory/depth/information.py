@@ -1,4 +1,6 @@
-"""Information in a layer: entropy, mutual information between neurons, and the depth-to-width ratio that maximizes it.
+"""Information in a layer (PDLT, appendix A). Public as ``rgflow.information``.
+
+Entropy, mutual information between neurons, and the depth-to-width ratio that maximizes it.
 
 A single input enters through the normalized excess kappa = V/(n G^2), which grows with depth as kappa = nu L/n.
 """

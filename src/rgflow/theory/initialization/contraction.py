@@ -29,7 +29,10 @@ def pair_contraction(J: Array, T: Array) -> Array:
     """
     diagonal = _diagonal(T)
     J_11, J_12, J_22 = _slots(J, T.ndim)
-    return J_11 * diagonal[:, None] + J_12 * T + J_22 * diagonal[None, :]
+    result: Array = J_12 * T
+    result += J_11 * diagonal[:, None]
+    result += J_22 * diagonal[None, :]
+    return result
 
 
 def sandwich(J_left: Array, T: Array, J_right: Array) -> Array:
@@ -43,7 +46,9 @@ def leg_contraction(q: Array, T: Array) -> Array:
     The second leg of T keeps its label 2; T has shape (N, N, ...) and need not be symmetric.
     """
     q_1, q_2 = _slots(q, T.ndim)
-    return q_1 * T + q_2 * _diagonal(T)[None, :]
+    result: Array = q_1 * T
+    result += q_2 * _diagonal(T)[None, :]
+    return result
 
 
 def own_pairs(T: Array) -> Array:

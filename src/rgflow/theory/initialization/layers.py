@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from inspect import signature
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +26,14 @@ class Recursion:
     advance: Callable[..., Array]
     reads: tuple[str, ...]
     legs: int
+
+
+class Layer(NamedTuple):
+    """The tensors of one layer and the quadrature error they were computed with."""
+
+    number: int
+    tensors: Tensors
+    error: float
 
 
 def recursions(**functions: Callable[..., Array]) -> Mapping[str, Recursion]:
@@ -61,16 +70,26 @@ def evolve(depth: int, first: Tensors, advance: Advance) -> xr.Dataset:
     RgflowError
         A tensor is not finite, or `advance` fails; names the layer.
     """
+    return stacked(list(walk(depth, first, advance)))
+
+
+def walk(depth: int, first: Tensors, advance: Advance) -> Iterator[Layer]:
+    """The layers of `evolve` one by one, so that a caller may keep those it wants."""
     _require_finite(first, 1)
-    layers, errors = [first], [0.0]
+    tensors, error = first, 0.0
+    yield Layer(1, tensors, error)
     for layer in range(1, depth):
         with np.errstate(over="ignore", invalid="ignore"):  # an overflow is reported with its layer and name below
-            tensors, error = _advanced(advance, layer, layers[-1])
+            tensors, error = _advanced(advance, layer, tensors)
         _require_finite(tensors, layer + 1)
-        layers.append(tensors)
-        errors.append(error)
-    stacked = {name: np.stack([tensors[name] for tensors in layers]) for name in first}
-    return labelled(stacked).assign(quadrature_error=("layer", np.array(errors)))
+        yield Layer(layer + 1, tensors, error)
+
+
+def stacked(layers: Sequence[Layer]) -> xr.Dataset:
+    """Labelled dataset of the tensors of some layers with ``quadrature_error`` (layer)."""
+    tensors = {name: np.stack([layer.tensors[name] for layer in layers]) for name in layers[0].tensors}
+    errors = ("layer", np.array([layer.error for layer in layers]))
+    return labelled(tensors).assign(quadrature_error=errors).assign_coords(layer=[layer.number for layer in layers])
 
 
 def _advanced(advance: Advance, layer: int, tensors: Tensors) -> tuple[Tensors, float]:

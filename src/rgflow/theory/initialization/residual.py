@@ -15,7 +15,7 @@ from functools import cached_property
 import numpy as np
 
 from rgflow.errors import RgflowError
-from rgflow.gaussian.expectations import Expectations
+from rgflow.gaussian.averages import Averages
 from rgflow.network import Network
 from rgflow.theory.initialization.contraction import (
     Array,
@@ -40,7 +40,7 @@ class ResidualStep(Step):
         A kinked activation that is not scale-invariant.
     """
 
-    def __init__(self, network: Network, layer: int, averages: Expectations) -> None:
+    def __init__(self, network: Network, layer: int, averages: Averages) -> None:
         super().__init__(network, layer, averages)
         sigma = network.activation_of(layer)
         self.xi_2, self.slopes = network.architecture.skip, sigma.slopes

@@ -6,7 +6,7 @@ from functools import cached_property
 
 import numpy as np
 
-from rgflow.gaussian.expectations import Expectations
+from rgflow.gaussian.averages import Averages
 from rgflow.network import Network
 from rgflow.theory.initialization.contraction import Array
 
@@ -28,7 +28,7 @@ class Step:
         The Gaussian averages in layer l.
     """
 
-    def __init__(self, network: Network, layer: int, averages: Expectations) -> None:
+    def __init__(self, network: Network, layer: int, averages: Averages) -> None:
         self.C_b, self.C_W, self.lambda_b, self.lambda_W = network.hyperparameters(layer + 1)
         self.rho = network.ratio(layer)
         self.averages = averages

@@ -11,6 +11,7 @@ from rgflow.errors import RgflowError
 from rgflow.gaussian.expectations import Expectations
 from rgflow.inputs import Inputs, input_gram
 from rgflow.network import Network
+from rgflow.theory.infinite_width.accuracy import carried_apart
 from rgflow.theory.initialization.contraction import Array
 from rgflow.theory.initialization.fluctuations import next_A, next_B, next_D, next_F
 from rgflow.theory.initialization.kernel import first_kernel, next_kernel, next_metric_correction
@@ -76,18 +77,19 @@ def initialization_theory(
         average that does not reach ``rtol``, or a tensor that is not finite.
     """
     known, step = network.architecture.choose(ARCHITECTURES, "finite-width theory")
-    wanted = _known(known, known if tensors is None else tensors)
-    needed = _with_dependencies(known, wanted)
-    gram = input_gram(network, inputs)
+    wanted = known_tensors(known, known if tensors is None else tensors)
+    needed = with_dependencies(known, wanted)
+    gram, apart = input_gram(network, inputs), carried_apart(network, inputs)
 
     def advance(layer: int, current: Tensors) -> tuple[Tensors, float]:
-        averages = Expectations(network.activation_of(layer), current["K"], rtol)
-        return _next_layer(needed, step(network, layer, averages), current), averages.error
+        averages = Expectations(network.activation_of(layer), current["K"], rtol, apart[layer - 1])
+        return next_layer(needed, step(network, layer, averages), current), averages.error
 
-    return evolve(network.depth, _first_layer(needed, network, gram), advance)[[*wanted, "quadrature_error"]]
+    return evolve(network.depth, first_layer(needed, network, gram), advance)[[*wanted, "quadrature_error"]]
 
 
-def _known(recursions: Recursions, tensors: Iterable[str]) -> list[str]:
+def known_tensors(recursions: Recursions, tensors: Iterable[str]) -> list[str]:
+    """The names without repetitions; raises one line if one is unknown or there is none."""
     wanted = list(dict.fromkeys(tensors))
     unknown = [name for name in wanted if name not in recursions]
     if unknown or not wanted:
@@ -95,21 +97,22 @@ def _known(recursions: Recursions, tensors: Iterable[str]) -> list[str]:
     return wanted
 
 
-def _with_dependencies(recursions: Recursions, names: list[str]) -> Recursions:
+def with_dependencies(recursions: Recursions, names: list[str]) -> Recursions:
+    """The recursions of K, of the names, and of all tensors that these read."""
     needed = {"K", *names}
     while missing := {read for name in needed for read in recursions[name].reads} - needed:
         needed |= missing
     return {name: recursion for name, recursion in recursions.items() if name in needed}
 
 
-def _first_layer(recursions: Recursions, network: Network, gram: Array) -> dict[str, Array]:
+def first_layer(recursions: Recursions, network: Network, gram: Array) -> dict[str, Array]:
     """Tensors of layer 1, where preactivations are Gaussian and the NTK does not fluctuate: all but K, Theta vanish."""
     known = {"K": first_kernel(network, gram), "Theta": first_ntk(network, gram)}
     N = len(gram)
     return {name: known.get(name, np.zeros((N,) * recursion.legs)) for name, recursion in recursions.items()}
 
 
-def _next_layer(recursions: Recursions, step: Step, current: Tensors) -> dict[str, Array]:
+def next_layer(recursions: Recursions, step: Step, current: Tensors) -> dict[str, Array]:
     """The same tensors one layer further."""
     return {
         name: recursion.advance(step, *(current[read] for read in recursion.reads))
