@@ -78,6 +78,9 @@ def _add_looking(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     summary = verbs.add_parser("summary", help="table of theory, experiment and z of a study")
     summary.add_argument("path", type=_local, help="results/<study>")
     summary.set_defaults(run=_summary)
+    evidence = verbs.add_parser("evidence", help="which networks the data of a study prefer, and by how much")
+    evidence.add_argument("path", type=_local, help="results/<study>")
+    evidence.set_defaults(run=_evidence)
     schema = verbs.add_parser("schema", help="print the JSON schema of the configuration")
     schema.set_defaults(run=_schema)
 
@@ -247,6 +250,12 @@ def _summary(options: argparse.Namespace) -> None:
     from rgflow.study.summary import print_summary
 
     print_summary(options.path)
+
+
+def _evidence(options: argparse.Namespace) -> None:
+    from rgflow.chapters.bayes.table import evidence_table, format_evidence
+
+    print(format_evidence(evidence_table(options.path)))
 
 
 def _schema(_: argparse.Namespace) -> None:
