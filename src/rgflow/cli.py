@@ -86,8 +86,12 @@ def _add_looking(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
 
 
 def _add_advise(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    advise = verbs.add_parser("advise", help="initialization, learning rates, depth and width of a torch module of yours")
-    advise.add_argument("model", metavar="FILE.py:FUNCTION", help="a function without arguments that returns the module")
+    advise = verbs.add_parser(
+        "advise", help="initialization, learning rates, depth and width of a torch module of yours"
+    )
+    advise.add_argument(
+        "model", metavar="FILE.py:FUNCTION", help="a function without arguments that returns the module"
+    )
     advise.add_argument("--inputs", type=_local, help="*.npz with x and, if there are targets, y; or *.npy with x")
     advise.add_argument("--report", type=_local, help="write the advice as a page too, *.html")
     advise.add_argument("--loss", choices=["mse", "cross_entropy"], default="mse")
