@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
     from rgflow.study.stage import Datasets, Resources, Spec
 
-_RTOL = 1e-5
-
 
 def run(datasets: Datasets, spec: Spec, resources: Resources) -> xr.Dataset:
     """See :func:`rgflow.theory.learning.evidence.evidence_map`; with the critical point, NaN where there is none or a line."""
@@ -29,7 +27,6 @@ def run(datasets: Datasets, spec: Spec, resources: Resources) -> xr.Dataset:
         C_W=grid["C_W"],
         depth=sorted(grid["depth"] or spec["bayes"]["depth"] or spec["networks"]["depth"]),
         noise=spec["noise"],
-        rtol=_RTOL,
         workers=resources.workers,
         progress=resources.progress,
     )

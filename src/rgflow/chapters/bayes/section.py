@@ -53,7 +53,7 @@ class Bayes(Ensembles):
     )
     dtype: Literal["float32", "float64"] = "float64"
     nodes: PositiveInt | None = Field(
-        None, description="nodes of the theory, a power of two; null: quadrature up to 12 samples, 2^15 nodes beyond"
+        None, description="nodes of the theory, a power of two; null: quadrature up to 12 samples, 2^17 nodes beyond"
     )
     evidence: Evidence | None = Field(None, description="map of the evidence over C_b, C_W and depth; null: none")
     seed: NonNegativeInt = 1
