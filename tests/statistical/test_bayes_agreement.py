@@ -22,7 +22,15 @@ RAW: dict[str, Any] = {
     "networks": {"activation": ["tanh", "relu", "gelu", "sin"], "depth": [2, 3], "width": [32, 64, 128, 256, 512]},
     "ensemble": None,
     "training": None,
-    "bayes": {"train": 3, "test": 2, "noise": [0.1, 0.3], "islands": 128, "particles": 256, "dtype": "float32", "seed": 5},
+    "bayes": {
+        "train": 3,
+        "test": 2,
+        "noise": [0.1, 0.3],
+        "islands": 128,
+        "particles": 256,
+        "dtype": "float32",
+        "seed": 5,
+    },
 }
 Z_MAX, RMS, REJECTED = 3.5, 0.15, 10.0  # bounds fixed beforehand
 
