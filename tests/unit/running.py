@@ -10,7 +10,7 @@ import xarray as xr
 
 from rgflow.study.catalogue import find_stage, registry
 from rgflow.study.plan import Study
-from rgflow.study.stage import Labelled, Resources
+from rgflow.study.stage import Figure, Labelled, Resources
 
 Upstream = Mapping[str, list[Labelled]]
 
@@ -45,6 +45,14 @@ def everything(study: Study) -> dict[str, list[xr.Dataset]]:
             upstream = {role: _matching(done[read], labels) for role, read in stage.reads.items()}
             done[stage.name].append((labels, run(study, stage.name, labels, upstream)))
     return {name: [one.dataset for _, one in cells] for name, cells in done.items()}
+
+
+def read_by(figure: Figure, found: Mapping[str, list[xr.Dataset]], several: tuple[str, ...] = ()) -> dict[str, Any]:
+    """What a figure is drawn from, by role: the last dataset of a stage, or all of them by name."""
+    return {
+        role: {str(i): one for i, one in enumerate(found[str(stage)])} if role in several else found[str(stage)][-1]
+        for role, stage in figure.reads.items()
+    }
 
 
 def _matching(cells: list[tuple[dict[str, str], Labelled]], labels: Mapping[str, str]) -> list[Labelled]:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import xarray as xr
 from matplotlib.figure import Figure
+from running import everything, read_by
 from synthetic import WIDTHS, ensembles, theory_at_initialization, trained, training_theory
 
 from rgflow.chapters.initialization.figures.correlation import correlation, correlation_stderr
@@ -23,6 +24,7 @@ from rgflow.figures.component import along_layers, tensor_symbol
 from rgflow.figures.style import new_figure, save_figure, width_colors
 from rgflow.study.catalogue import chapters, find_figure
 from rgflow.study.catalogue import figures as all_figures
+from rgflow.study.plan import Study
 from rgflow.theory.depth.exponents import exponent_table
 
 
@@ -61,7 +63,23 @@ def _sources() -> dict[str, dict[str, object]]:
         "overview": study,
         "inputs": learning_cell,
         "criticality": criticality,
+        "bayes": _posteriors(),
     }
+
+
+def _posteriors() -> dict[str, object]:
+    """What the figures of Bayesian learning read, of a study of a second."""
+    study = {
+        "study": "test",
+        "inputs": {"source": "digits", "classes": [0, 1, 2], "train": 2, "test": 2, "probes": 2},
+        "networks": {"activation": "relu", "depth": 2, "width": [8, 16]},
+        "ensemble": None,
+        "training": None,
+        "bayes": {"train": 2, "test": 2, "islands": 4, "particles": 8, "evidence": {"C_b": 0.0, "C_W": [1.0, 2.0]}},
+    }
+    found = everything(Study(study))
+    drawn = [figure for chapter in chapters() if chapter.name == "bayes" for figure in chapter.figures]
+    return {role: one for figure in drawn for role, one in read_by(figure, found, ("theories", "posteriors")).items()}
 
 
 def _sampled_last_layer(theory: xr.Dataset) -> xr.Dataset:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import xarray as xr
 from matplotlib.figure import Figure
-from running import everything, network_inputs, run
+from running import everything, network_inputs, read_by, run
 
 from rgflow.chapters.bayes.table import evidence_rows, format_evidence
 from rgflow.comparison.quantities import BAYES
@@ -108,14 +108,9 @@ def test_blocks_and_nodes_do_not_matter(found: dict[str, list[xr.Dataset]]) -> N
     np.testing.assert_allclose(nodes["posterior_mean"], quadrature["posterior_mean"], rtol=1e-6, atol=1e-9)
 
 
-def draw(name: str, found: dict[str, list[xr.Dataset]], cell: int = -1) -> Figure:
+def draw(name: str, found: dict[str, list[xr.Dataset]]) -> Figure:
     figure = find_figure(name)
-    several = {"theories", "posteriors"}
-    read = {
-        role: {str(i): one for i, one in enumerate(found[str(stage)])} if role in several else found[str(stage)][cell]
-        for role, stage in figure.reads.items()
-    }
-    drawn: Figure = import_module(figure.draw).draw(**read)
+    drawn: Figure = import_module(figure.draw).draw(**read_by(figure, found, ("theories", "posteriors")))
     return drawn
 
 
@@ -173,7 +168,6 @@ def test_only_what_matters_reaches_the_networks() -> None:
 def test_estimate_and_requests_know_the_stages() -> None:
     jobs = {line.stage: line.jobs for line in estimate.estimate(RAW)}
     assert (jobs["theory/bayes"], jobs["bayes/pilot"], jobs["bayes/block"], jobs["theory/evidence"]) == (2, 6, 12, 2)
-    assert "bayes/pilot" not in {line.stage for line in estimate.estimate(_with(bayes={"block": None}))}
     requests = Requests(Study(RAW))
     narrow, wide = ({**CELL, "width": width, "block": "0000"} for width in ("16", "64"))
     assert requests.work("bayes/block", wide) > requests.work("bayes/block", narrow)

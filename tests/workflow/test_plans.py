@@ -25,3 +25,12 @@ def test_the_plan_of_the_dntk_study(fresh: Project) -> None:
     assert planned["dntk_sample"] == 6
     assert planned["theory_dntk"] == planned["comparison_dntk"] == planned["figures_dntk"] == 2
     assert not {"ensemble_block", "theory_initialization", "training_block"} & planned.keys()
+
+
+def test_the_plan_of_the_study_of_posteriors(fresh: Project) -> None:
+    shutil.copy(PROJECT / "studies" / "bayes.yaml", fresh.folder / "config.yaml")
+    planned = fresh.planned()
+    assert planned["bayes_block"] == 72
+    assert planned["theory_bayes"] == planned["bayes_combine"] == planned["comparison_bayes"] == planned["figures_bayes"] == 24
+    assert planned["theory_evidence"] == planned["figures_bayes_evidence"] == 16
+    assert not {"bayes_pilot", "ensemble_block", "training_block"} & planned.keys()
