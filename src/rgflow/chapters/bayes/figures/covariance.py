@@ -65,7 +65,8 @@ def _draw_entries(axes: Axes, expected: Array, sampled: dict[int, tuple[Array, .
 
 def _draw_trend(axes: Axes, expected: Array, sampled: dict[int, tuple[Array, ...]]) -> None:
     widths = np.array(sorted(sampled), dtype=float)
-    axes.plot(widths, np.sqrt(np.mean(expected**2)) / widths, color=THEORY)
+    fine = np.geomspace(widths.min(), widths.max(), 50)
+    axes.plot(fine, np.sqrt(np.mean(expected**2)) / fine, color=THEORY)
     for n, color in width_colors(sampled).items():
         values, stderr = sampled[n]
         size = np.sqrt(np.maximum(np.mean(values**2 - stderr**2), 0.0))  # without what noise adds

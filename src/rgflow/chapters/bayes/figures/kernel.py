@@ -34,7 +34,7 @@ def draw(theory: xr.Dataset, posterior: xr.Dataset, inputs: xr.Dataset) -> Figur
     count, widths = train.sizes["sample"], shown_widths(posterior)[:3]
     y = train["y"].values @ train["y"].values.T
     expected = theory["hidden_kernel1_learned"].values[:count, :count]
-    changes = {n: _change(posterior, n, count) for n in posterior["width"].values.tolist()}
+    changes = {n: _change(posterior, n, count) for n in widths}
     matrices = {"$y y^T$": y, "theory, $n\\to\\infty$": expected, **{f"$n={n}$": changes[n][0] for n in widths}}
     figure = new_figure(height=2.0, width=FULL_WIDTH * (len(matrices) + 1.4) / 6.0)
     panels = figure.subplots(1, len(matrices) + 1, width_ratios=(*(1,) * len(matrices), 1.4))
@@ -97,5 +97,5 @@ def _draw_entries(axes: Axes, expected: Array, changes: dict[int, tuple[Array, A
         axes.errorbar(expected[upper], values, stderr, fmt="o", color=color, ms=2, elinewidth=0.6, label=f"$n={n}$")
     ends = np.array([expected.min(), expected.max()])
     axes.plot(ends, ends, color=THEORY, zorder=0)
-    axes.set(xlabel=r"theory, coefficient of $1/n$", ylabel=r"$n\,\Delta\hat{G}$, sampled")
+    axes.set(xlabel="theory", ylabel=r"$n\,\Delta\hat{G}$, sampled")
     axes.legend(loc="best", fontsize=6)
