@@ -1,5 +1,5 @@
 # The two commands: make run (the default study, on real data, to a report) and make test (every check).
-.PHONY: run study test lint unit slow cluster-test bench docs lock schema clean help
+.PHONY: run study test lint unit slow cluster-test bench docs lock clean help
 .DELETE_ON_ERROR:
 
 PYTHON ?= python3
@@ -51,9 +51,6 @@ docs: ## the documentation as a website, in site/
 
 lock: $(READY) ## pin what is installed now
 	pip freeze --exclude-editable | sed 's/+cpu$$//' > envs/requirements.txt
-
-schema: $(READY) ## write the JSON schema of the configuration
-	rgflow schema > src/rgflow/workflow/config.schema.json
 
 clean: ## remove results (the environment stays)
 	rm -rf results .snakemake

@@ -4,7 +4,10 @@
 #            ├─> ensemble ──┼─> comparison ─> figures ─> report
 #            └─> training ──┘
 #
-# Every stage is a file in rules/ and a target: `snakemake theory`. Without a target all of them run, to the report.
+# Every stage stands in a chapter of src/rgflow/chapters; rules/ makes a rule of each. Families of stages are targets:
+# `snakemake theory`. Without a target all stages run, to the report, and whatever is missing is made again.
+from functools import partial
+
 from snakemake.utils import min_version
 
 min_version("9.20")
@@ -19,11 +22,7 @@ report: "rules/report/workflow.rst"
 
 
 include: "rules/common.smk"
-include: "rules/inputs.smk"
-include: "rules/theory.smk"
-include: "rules/ensemble.smk"
-include: "rules/training.smk"
-include: "rules/comparison.smk"
+include: "rules/stages.smk"
 include: "rules/figures.smk"
 include: "rules/report.smk"
 
@@ -32,4 +31,8 @@ rule all:
     default_target: True
     input:
         rules.report.output,
+        study.paths(study.wanted, ".json"),
+        ancient(study.paths(study.wanted, ".zarr")),
     localrule: True
+    message:
+        "The study is complete"

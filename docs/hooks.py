@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from rgflow.store.variables import GROUPS, Variable
+from rgflow.store.variables import Variable
+from rgflow.study.catalogue import registry
 
 MARKER = "<!-- registry -->"
 
@@ -17,7 +18,9 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
 
 def registry_tables() -> str:
     """One table for each group of the registry."""
-    return "\n\n".join(f"## {title.capitalize()}\n\n{_table(variables)}" for title, variables in GROUPS.items())
+    return "\n\n".join(
+        f"## {title.capitalize()}\n\n{_table(variables)}" for title, variables in registry().groups.items()
+    )
 
 
 def _table(variables: Iterable[Variable]) -> str:

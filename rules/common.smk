@@ -1,25 +1,21 @@
-# Shared by all rules: the study with its paths and specs, and how a stage is called.
+# Shared by all rules: the study, and how a stage is called.
 #
-# Every stage writes one Zarr store and its manifest. Rules take the manifest as input and the store as ancient(): a stage
-# that ran again with an equal result leaves what follows idle. Two params decide what reruns: `spec`, exactly the keys of the
-# configuration that the stage consumes, and `code`, the digest of the code behind it.
+# The study derives from the chapters (src/rgflow/chapters) and the configuration: which stages it has, for which cells, what
+# each reads and consumes, where its stores are, what it asks of a cluster.
 import sys
-from functools import partial
 from shlex import quote
 
 from snakemake.io import report as report_flag
 from snakemake.settings.types import DeploymentMethod
 
-from rgflow.workflow.demand import Demand
-from rgflow.workflow.draw import figure_code
-from rgflow.workflow.study import CELL, WIDE_CELL, load_study
+from rgflow.study.catalogue import axes, caption
+from rgflow.study.plan import load_study
+from rgflow.study.requests import Requests
 
 study = load_study(config)
-demand = Demand(study)
+requests = Requests(study)
 
 ROOT = study.root
-LOGS = f"{ROOT}/logs"
-BENCHMARKS = f"{ROOT}/benchmarks"
 
 # Jobs run in the environment of this very interpreter, or with --sdm conda in one made from ENVIRONMENT.
 ENVIRONMENT = "../envs/rgflow.yaml"
@@ -29,34 +25,35 @@ shell.prefix(f'set -euo pipefail; rgflow() {{{{ {PYTHON} -m rgflow "$@"; }}}}; '
 
 
 wildcard_constraints:
-    activation=r"[^/~]+",
-    init=r"[^/~]+",
-    depth=r"\d+",
-    width=r"\d+",
-    block=r"\d{4}",
+    **{axis.name: axis.pattern for axis in axes().values()},
 
 
-def pictures(path, chapter, names, category, labels={}, **details):
-    """Outputs of a job that draws some figures of a chapter: every .png, for the report, and every .pdf."""
-    files = [
-        path.replace("{chapter}", chapter).replace("{name}", name) for name in names
+def of_cell(what, labels):
+    """Words for a job: what it does and the labels of its cell as wildcards."""
+    return ", ".join(
+        [f"{what}: {{wildcards.{labels[0]}}}" if labels else what]
+        + [f"{label} {{wildcards.{label}}}" for label in labels[1:]]
+    )
+
+
+def given(reads):
+    """Options of the command line for what a job reads, as a function of its inputs, which carry the names of the roles."""
+    roles = tuple(reads)
+    return lambda wildcards, input: [
+        word
+        for role in roles
+        for word in ("--input", role, *as_list(getattr(input, role)))
     ]
-    in_report = [
-        report_flag(
-            f"{file}.png",
-            caption=f"report/{name}.rst",
-            category=category,
-            labels={"figure": name, **labels},
-            **details,
-        )
-        for file, name in zip(files, names)
-    ]
-    return in_report + [f"{file}.pdf" for file in files]
 
 
-def picture_files(path, chapter):
-    """The same files for the command line, as a function of wildcards: {name} is left for the name of each figure."""
-    return lambda wildcards: [
-        path.format(chapter=chapter, name="{name}", **wildcards) + suffix
-        for suffix in (".png", ".pdf")
-    ]
+def as_list(files):
+    """One file or several."""
+    return [files] if isinstance(files, str) else list(files)
+
+
+def ancient_stores(item):
+    """The stores of what a job reads. Rules follow the manifests: a result that was made again and is equal reruns nothing."""
+    return {
+        f"{role}_store": ancient(source)
+        for role, source in study.sources(item, ".zarr").items()
+    }

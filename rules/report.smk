@@ -1,32 +1,35 @@
 # Report: Snakemake's own report, one self-contained page with all figures, captions and run statistics.
 #   in:  all figures
-#   out: study.yaml (the configuration with its defaults), report.html
+#   out: study.yaml (the configuration with its defaults), index.json (its stores and what they are made from), report.html
 
 
 rule study_file:
     output:
         f"{ROOT}/study.yaml",
+        f"{ROOT}/index.json",
     log:
-        f"{LOGS}/study.log",
+        f"{ROOT}/logs/study.log",
     localrule: True
     conda:
         ENVIRONMENT
     params:
         config=study.yaml(),
+        stores=study.index_digest,
     message:
-        "The configuration with its defaults"
+        "The configuration with its defaults, and the index of its stores"
     shell:
-        "printf %s {params.config:q} > {output:q} 2> {log:q}"
+        "printf %s {params.config:q} > {output[0]:q} 2> {log:q};"
+        " rgflow index {output[0]:q} --output {output[1]:q} >> {log:q} 2>&1"
 
 
 rule report:
     input:
         figures=rules.figures.input,
-        study=rules.study_file.output,
+        study=rules.study_file.output[0],
     output:
         f"{ROOT}/report.html",
     log:
-        f"{LOGS}/report.log",
+        f"{ROOT}/logs/report.log",
     localrule: True
     conda:
         ENVIRONMENT

@@ -63,7 +63,13 @@ def _add_looking(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     inspect.set_defaults(run=_inspect)
     check = verbs.add_parser("check", help="verify every digest and schema at a path, name what is damaged")
     check.add_argument("path", type=_local)
+    check.add_argument("--study", type=_local, metavar="CONFIG", help="hold the stores against this configuration")
+    check.add_argument("--repair", action="store_true", help="remove what is damaged; the next run makes it anew")
     check.set_defaults(run=_check)
+    index = verbs.add_parser("index", help="write which stores a study has, and what each is made from")
+    index.add_argument("config", type=_local, help="a study's configuration, for example results/<study>/study.yaml")
+    index.add_argument("--output", type=_local, required=True, help="results/<study>/index.json")
+    index.set_defaults(run=_index)
     estimate = verbs.add_parser("estimate", help="jobs, core-hours, memory and disk of a study before it runs")
     estimate.add_argument("config", type=_local, help="a study's configuration, for example config.yaml")
     estimate.set_defaults(run=_estimate)
@@ -94,10 +100,10 @@ def _add_drawing(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
 
 def _add_stages(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add ``inputs``, ``theory initialization``, ``ensemble block`` ... from the table of stages."""
-    from rgflow.workflow.stage import STAGES
+    from rgflow.study.catalogue import stages
 
     families: dict[str, argparse._SubParsersAction[argparse.ArgumentParser]] = {}
-    for stage in STAGES.values():
+    for stage in stages().values():
         family, _, member = stage.name.partition("/")
         if member and family not in families:
             parent = verbs.add_parser(family, help=f"stages of {family}")
@@ -123,9 +129,9 @@ def _add_stage_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _stage(options: argparse.Namespace) -> None:
-    from rgflow.workflow.runner import parse_spec, run_stage
-    from rgflow.workflow.stage import Resources
-    from rgflow.workflow.workers import workers
+    from rgflow.study.runner import parse_spec, run_stage
+    from rgflow.study.stage import Resources
+    from rgflow.study.workers import workers
 
     with workers(options.cluster) as cluster:
         memory = None if options.memory is None else options.memory * 1e6
@@ -134,13 +140,13 @@ def _stage(options: argparse.Namespace) -> None:
 
 
 def _figure(options: argparse.Namespace) -> None:
-    from rgflow.workflow.draw import draw_figures
+    from rgflow.study.draw import draw_figures
 
     draw_figures(options.names, _inputs(options.input), list(map(str, options.output)))
 
 
 def _report(options: argparse.Namespace) -> None:
-    from rgflow.workflow.report import write_report
+    from rgflow.study.report import write_report
 
     write_report(options.study, options.output)
 
@@ -179,31 +185,50 @@ def _inspect(options: argparse.Namespace) -> None:
 
 
 def _check(options: argparse.Namespace) -> int:
-    from rgflow.store.check import check_results
+    from rgflow.store.check import check_results, repair
+    from rgflow.store.index import INDEX
+    from rgflow.study.catalogue import registry
 
-    findings = list(check_results(options.path))
+    if options.study is not None:
+        _write_index(options.study, options.path / INDEX)
+    findings = list(check_results(options.path, registry()))
     damaged = [finding for finding in findings if finding.problem]
     for finding in damaged:
         print(f"damaged: {finding.store}: {finding.problem}")
     print(f"{len(findings) - len(damaged)} of {len(findings)} stores intact")
+    if options.repair and damaged:
+        repair(damaged)
+        print(f"{len(damaged)} removed; the next run makes them anew")
     return 1 if damaged else 0
 
 
+def _index(options: argparse.Namespace) -> None:
+    _write_index(options.config, options.output)
+
+
+def _write_index(config: Path, output: Path) -> None:
+    from rgflow.store.index import write_index
+    from rgflow.study.config import read_yaml
+    from rgflow.study.plan import Study
+
+    write_index(output, Study(read_yaml(config)).index)
+
+
 def _estimate(options: argparse.Namespace) -> None:
-    from rgflow.workflow.config import read_yaml
-    from rgflow.workflow.estimate import estimate, table
+    from rgflow.study.config import read_yaml
+    from rgflow.study.estimate import estimate, table
 
     for line in table(estimate(read_yaml(options.config))):
         print(line)
 
 
 def _summary(options: argparse.Namespace) -> None:
-    from rgflow.workflow.summary import print_summary
+    from rgflow.study.summary import print_summary
 
     print_summary(options.path)
 
 
 def _schema(_: argparse.Namespace) -> None:
-    from rgflow.workflow.schema import schema_text
+    from rgflow.study.config import schema_text
 
     print(schema_text(), end="")

@@ -5,3 +5,7 @@ from __future__ import annotations
 
 class RgflowError(ValueError):
     """Bad input or a result that cannot be trusted; the message is one line: what, where, what is allowed."""
+
+
+class UnsupportedModel(RgflowError):
+    """A torch module that cannot be read; the message names the path in it, the type found there and what would work."""

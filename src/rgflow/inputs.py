@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
+from rgflow.arrays import real_array
 from rgflow.errors import RgflowError
 from rgflow.network import Network
 
@@ -28,12 +29,7 @@ def checked_inputs(network: Network, inputs: Inputs) -> Array:
     RgflowError
         The shape is not (N, n_0) with N >= 1, or a value is not a finite number.
     """
-    if isinstance(inputs, xr.DataArray) and set(inputs.dims) == {"sample", "feature"}:
-        inputs = inputs.transpose("sample", "feature")
-    try:
-        x = np.array(inputs, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise RgflowError("inputs are not numbers; an array (sample, feature) is needed") from None
+    x = real_array("inputs", inputs, ("sample", "feature"))
     if x.ndim != 2 or x.shape[0] == 0 or x.shape[1] != network.widths[0]:
         raise RgflowError(f"inputs have shape {x.shape}; (sample, feature) with {network.widths[0]} features is needed")
     if not np.isfinite(x).all():

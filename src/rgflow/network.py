@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
+from rgflow.activations.layers import LayerActivations, layer_activations
 from rgflow.activations.registry import Activation
-from rgflow.activations.registry import activation as find_activation
+from rgflow.architectures.architecture import Architecture
+from rgflow.architectures.residual import architecture_of
 from rgflow.errors import RgflowError
+
+ActivationLike = str | Activation | Callable[..., Any]
+"""What :func:`rgflow.activation` takes."""
 
 
 @dataclass(frozen=True, init=False)
@@ -23,7 +30,8 @@ class Network:
     Parameters
     ----------
     activation
-        Name of a registered activation or an ``Activation``.
+        Name of a registered activation, an ``Activation``, or an elementwise function or module of torch (see
+        :func:`rgflow.activation`); or a list of these, one for each hidden layer 1..L-1.
     widths
         (n_0, ..., n_L): input dimension, hidden widths, output dimension.
     C_b, C_W, lambda_b, lambda_W
@@ -34,7 +42,8 @@ class Network:
     Raises
     ------
     RgflowError
-        Unknown activation, widths that are not at least two positive integers, a list whose length is not L,
+        Unknown activation or not one for each hidden layer, widths that are not at least two positive integers, a list whose
+        length is not L,
         C_W <= 0, xi_1 <= 0, a negative C_b or learning rate, a value that is not finite, or a residual network whose
         widths n_1, ..., n_L differ.
     """
@@ -50,7 +59,7 @@ class Network:
 
     def __init__(
         self,
-        activation: str | Activation,
+        activation: ActivationLike | Sequence[ActivationLike],
         widths: Iterable[int],
         C_b: float | Iterable[float],
         C_W: float | Iterable[float],
@@ -60,53 +69,65 @@ class Network:
         xi_2: float = 0.0,
     ) -> None:
         assign = object.__setattr__  # the way around a frozen dataclass's own guard
-        assign(self, "activation", find_activation(activation))
         assign(self, "widths", _valid_widths(widths))
+        assign(self, "activation", layer_activations(activation, self.depth - 1))
         for name, value in {"C_b": C_b, "C_W": C_W, "lambda_b": lambda_b, "lambda_W": lambda_W}.items():
             assign(self, name, _per_layer(name, value, self.depth))
         for layer, weight_variance in enumerate(self.C_W, start=1):
             if weight_variance == 0.0:
                 raise RgflowError(f"C_W at layer {layer} is 0; it must be positive")
-        for name, strength in {"xi_1": xi_1, "xi_2": xi_2}.items():
-            assign(self, name, _finite(name, strength))
-        _check_residual(self)
+        architecture = architecture_of(xi_1, xi_2)
+        architecture.check_widths(self.widths)
+        assign(self, "xi_1", architecture.scale)
+        assign(self, "xi_2", architecture.skip)
 
     @property
     def depth(self) -> int:
         """Number L of layers with parameters; the output is layer L."""
         return len(self.widths) - 1
 
+    def activation_of(self, layer: int) -> Activation:
+        """sigma of a hidden layer 1..L-1, z^(layer+1) = b + W sigma(z^(layer)); `activation` is that of all of them."""
+        if isinstance(self.activation, LayerActivations):
+            return self.activation.layers[layer - 1]
+        return self.activation
+
+    @property
+    def activations(self) -> tuple[Activation, ...]:
+        """The activations of the hidden layers 1..L-1."""
+        if isinstance(self.activation, LayerActivations):
+            return self.activation.layers
+        return (self.activation,) * (self.depth - 1)
+
     def ratio(self, layer: int) -> float:
         """Width ratio rho_l = n_l / n_{l-1}, for layer 1..L."""
         return self.widths[layer] / self.widths[layer - 1]
 
+    @cached_property
+    def architecture(self) -> Architecture:
+        """How a layer is made of its branch and the layer below: plain, or residual with xi_1 and xi_2."""
+        return architecture_of(self.xi_1, self.xi_2)
+
     @property
     def residual(self) -> bool:
         """Whether the layers beyond the first have a skip connection or a rescaled branch."""
-        return (self.xi_1, self.xi_2) != (1.0, 0.0)
+        return not self.architecture.alike
 
     def hyperparameters(self, layer: int) -> tuple[float, float, float, float]:
-        """(C_b, C_W, lambda_b, lambda_W) of a layer 1..L; beyond the first times xi_1^2.
-
-        xi_1 (b + W sigma) is the plain layer with these hyperparameters: xi_1 b has the variance xi_1^2 C_b, and
-        lambda_b (dz/db)^2 is xi_1^2 lambda_b. So xi_1 occurs nowhere else.
-        """
-        scale = self.xi_1**2 if layer > 1 else 1.0
-        tensors = (self.C_b, self.C_W, self.lambda_b, self.lambda_W)
-        C_b, C_W, lambda_b, lambda_W = (scale * per_layer[layer - 1] for per_layer in tensors)
+        """(C_b, C_W, lambda_b, lambda_W) of a layer 1..L, those of the plain layer that its branch is."""
+        values = (per_layer[layer - 1] for per_layer in (self.C_b, self.C_W, self.lambda_b, self.lambda_W))
+        C_b, C_W, lambda_b, lambda_W = self.architecture.hyperparameters(layer, values)
         return C_b, C_W, lambda_b, lambda_W
 
     def require_plain(self, what: str) -> None:
-        """Raise one line that ``what`` is not known of residual networks, unless this network is plain."""
-        if self.residual:
-            raise RgflowError(f"xi_1 = {self.xi_1:g}, xi_2 = {self.xi_2:g}: {what} needs a plain network, (1, 0)")
+        """Raise one line that ``what`` is not known of this architecture, unless it is plain."""
+        self.architecture.choose({"plain": None}, what)
 
     def require_smooth(self, what: str) -> None:
-        """Raise one line that ``what`` is not known of activations with kinks, unless this network's is smooth."""
-        if self.activation.kinks:
-            raise RgflowError(
-                f"activation = {self.activation.label}; {what} needs one without kinks, such as gelu or tanh"
-            )
+        """Raise one line that ``what`` is not known of activations with kinks, unless this network's are smooth."""
+        for sigma in self.activations:
+            if sigma.kinks:
+                raise RgflowError(f"activation = {sigma.label}; {what} needs one without kinks, such as gelu or tanh")
 
 
 def _valid_widths(widths: Iterable[int]) -> tuple[int, ...]:
@@ -130,20 +151,3 @@ def _per_layer(name: str, value: float | Iterable[float], depth: int) -> tuple[f
         if not (math.isfinite(entry) and entry >= 0.0):
             raise RgflowError(f"{name} at layer {layer} is {entry}; it must be finite and not negative")
     return values
-
-
-def _finite(name: str, value: float) -> float:
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        raise RgflowError(f"{name} = {value!r}; it must be a number") from None
-    if not math.isfinite(number):
-        raise RgflowError(f"{name} = {number}; it must be finite")
-    return number
-
-
-def _check_residual(network: Network) -> None:
-    if network.xi_1 <= 0.0:
-        raise RgflowError(f"xi_1 = {network.xi_1}; it must be positive")
-    if network.residual and len(set(network.widths[1:])) > 1:
-        raise RgflowError(f"widths = {network.widths}; a residual network needs n_1 = ... = n_L")

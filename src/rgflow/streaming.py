@@ -14,6 +14,7 @@ from rgflow.network import Network
 from rgflow.store.manifest import local_path
 from rgflow.store.provenance import provenance
 from rgflow.store.publish import open_zarr, publish
+from rgflow.store.variables import OUTPUT_KERNELS, Registry
 from rgflow.theory.infinite_width.kernels import Precision, certificate, lazy_infinite_width
 
 
@@ -49,5 +50,5 @@ def stream_infinite_width(
     check_workers(workers)
     lazy = lazy_infinite_width(network, inputs, precision).rename(K="K_output", Theta="Theta_output")
     with dask.config.set(scheduler="threads", num_workers=workers):
-        publish(lazy, store, provenance(), certificate)
+        publish(lazy, store, provenance(), Registry({"kernels": OUTPUT_KERNELS}), certificate)
     return open_zarr(store, chunks={})

@@ -9,8 +9,10 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
+import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
+from rgflow.arrays import real_array
 from rgflow.errors import RgflowError
 from rgflow.network import Network
 
@@ -24,14 +26,14 @@ class Task:
     Parameters
     ----------
     train_inputs, test_inputs
-        Shape (sample, feature).
+        Shape (sample, feature); a DataArray with these dimensions may have them in any order.
     train_targets, test_targets
-        Shape (sample, output). Test targets are only needed for test losses.
+        Shape (sample, output), likewise. Test targets are only needed for test losses.
 
     Raises
     ------
     RgflowError
-        An array that is not two-dimensional, not finite, or does not fit the others.
+        An array that is not two-dimensional, not of finite real numbers, or does not fit the others.
     """
 
     train_inputs: NDArray[np.float64]
@@ -41,10 +43,10 @@ class Task:
 
     def __init__(
         self,
-        train_inputs: ArrayLike,
-        train_targets: ArrayLike,
-        test_inputs: ArrayLike,
-        test_targets: ArrayLike | None = None,
+        train_inputs: ArrayLike | xr.DataArray,
+        train_targets: ArrayLike | xr.DataArray,
+        test_inputs: ArrayLike | xr.DataArray,
+        test_targets: ArrayLike | xr.DataArray | None = None,
     ) -> None:
         assign = object.__setattr__  # the way around a frozen dataclass's own guard
         assign(self, "train_inputs", _matrix("train_inputs", train_inputs))
@@ -64,6 +66,13 @@ class Task:
     def inputs(self) -> NDArray[np.float64]:
         """All inputs, train then test: (sample, feature)."""
         return np.concatenate([self.train_inputs, self.test_inputs])
+
+    @property
+    def targets(self) -> NDArray[np.float64]:
+        """All targets, train then test: (sample, output); NaN where test targets are not given."""
+        shape = (len(self.test_inputs), self.train_targets.shape[1])
+        test = np.full(shape, np.nan) if self.test_targets is None else self.test_targets
+        return np.concatenate([self.train_targets, test])
 
     @property
     def train_count(self) -> int:
@@ -88,6 +97,12 @@ class Task:
             raise RgflowError(f"targets have {outputs} components; the network has n_L = {network.widths[-1]} outputs")
 
 
+def logarithmic_steps(steps: int, records: int) -> tuple[int, ...]:
+    """Step numbers from 0 to ``steps``, spaced logarithmically, about ``records`` of them."""
+    spaced = np.geomspace(1, steps, max(records - 1, 1)).round().astype(int)
+    return tuple(int(step) for step in np.unique([0, *spaced, steps]))
+
+
 def recorded_steps(steps: Sequence[int]) -> tuple[int, ...]:
     """Return the recorded step numbers as a tuple; step t is the network after t updates.
 
@@ -105,8 +120,8 @@ def recorded_steps(steps: Sequence[int]) -> tuple[int, ...]:
     return numbers
 
 
-def _matrix(name: str, value: ArrayLike) -> NDArray[np.float64]:
-    matrix = np.asarray(value, dtype=np.float64)
+def _matrix(name: str, value: ArrayLike | xr.DataArray) -> NDArray[np.float64]:
+    matrix = real_array(name, value, ("sample", "feature" if name.endswith("inputs") else "output"))
     if matrix.ndim != 2 or matrix.size == 0:
         raise RgflowError(f"{name} has shape {matrix.shape}; it must be a non-empty matrix, one row per sample")
     if not np.isfinite(matrix).all():

@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-QUICK = ("bench_sampling.py", "bench_theory.py")  # these know --quick
-BENCHMARKS = ("bench_sampling.py", "bench_training.py", "bench_theory.py", "planning.py")
+QUICK = ("bench_sampling.py", "bench_posterior.py", "bench_theory.py")  # these know --quick
+BENCHMARKS = ("bench_sampling.py", "bench_posterior.py", "bench_training.py", "bench_theory.py", "planning.py")
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 
 

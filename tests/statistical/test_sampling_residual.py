@@ -87,8 +87,7 @@ def test_estimates_of_few_members_are_unbiased() -> None:
     """Groups of members one by one give on average what all together give: no bias of order 1/members."""
     from rgflow.sampling.blocks import make_target
     from rgflow.sampling.chunks import chunk_sampler
-    from rgflow.sampling.estimators import estimates
-    from rgflow.sampling.moments import sample_means
+    from rgflow.sampling.estimators import estimates, sample_means
     from rgflow.sampling.spec import Ensemble
 
     ensemble = Ensemble(5, tensors=("T3", "V"), dtype="float64", layers=(2,))
@@ -96,7 +95,7 @@ def test_estimates_of_few_members_are_unbiased() -> None:
     draw = chunk_sampler(target, ensemble)
 
     def estimated(chunk: int, members: int) -> dict[str, np.ndarray]:
-        return estimates(sample_means(draw(chunk, members), target.tensors), [3], members)
+        return estimates(sample_means(draw(chunk, members), target.estimators.values()), [3], members)
 
     pairs, all_together = [estimated(chunk, 2) for chunk in range(3000)], estimated(3000, 200_000)
     for name in ("T3", "V"):

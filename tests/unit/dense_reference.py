@@ -15,6 +15,7 @@ from scipy.special import ndtr
 
 PHI = 1.0 / np.sqrt(2.0 * np.pi)
 FUNCTIONS = {
+    "sin": (np.sin, np.cos),
     "tanh": (np.tanh, lambda z: 1.0 - np.tanh(z) ** 2),
     "gelu": (lambda z: z * ndtr(z), lambda z: ndtr(z) + z * PHI * np.exp(-(z**2) / 2.0)),
 }
@@ -78,7 +79,7 @@ def dense_theory(network: Any, inputs: Any) -> dict[str, Any]:
     for layer in range(1, network.depth):
         constants = (network.C_b[layer], network.C_W[layer], network.lambda_b[layer], network.lambda_W[layer])
         rho = network.widths[layer] / network.widths[layer - 1]
-        t = _next(Grid(network.activation.name, t["K"]), t, constants, rho)
+        t = _next(Grid(network.activation_of(layer).name, t["K"]), t, constants, rho)
     return t
 
 
@@ -122,7 +123,7 @@ def dense_residual_theory(network: Any, inputs: Any, xi_1: float, xi_2: float) -
     K, N = network.C_b[0] + network.C_W[0] * gram, len(gram)
     t = {"K": K, "G1": np.zeros((N,) * 2), "T3": np.zeros((N,) * 3), "V": np.zeros((N,) * 4)}
     for layer in range(1, network.depth):
-        grid = Grid(network.activation.name, t["K"])
+        grid = Grid(network.activation_of(layer).name, t["K"])
         t = _next_residual(grid, t, xi_1**2 * network.C_b[layer], xi_1**2 * network.C_W[layer], xi_2)
     return t
 

@@ -110,12 +110,12 @@ def _trained(theory: xr.Dataset, n: int, members: int, rng: np.random.Generator)
     }
     frozen = theory["Theta_output"].values[np.ix_(NTK_SAMPLES, NTK_SAMPLES)] * (1 + 1.0 / n)
     ntk_dims = ("ntk_step", "ntk_sample_1", "ntk_sample_2")
-    data["NTK_mean"] = (ntk_dims, frozen + 0.01 * rng.standard_normal((2, *frozen.shape)))
-    data["NTK_mean_stderr"] = (ntk_dims, np.full((2, *frozen.shape), 0.01))
+    data["NTK"] = (ntk_dims, frozen + 0.01 * rng.standard_normal((2, *frozen.shape)))
+    data["NTK_stderr"] = (ntk_dims, np.full((2, *frozen.shape), 0.01))
     for name, loss in losses.items():
-        data[name] = (("member", "step"), loss)
-        data[f"{name}_mean"] = (("step",), loss.mean(0))
-        data[f"{name}_mean_stderr"] = (("step",), loss.std(0, ddof=1) / np.sqrt(members))
+        data[f"member_{name}"] = (("member", "step"), loss)
+        data[name] = (("step",), loss.mean(0))
+        data[f"{name}_stderr"] = (("step",), loss.std(0, ddof=1) / np.sqrt(members))
     ntk = {"ntk_step": [0, int(theory["step"][-1])], **{f"ntk_sample_{leg}": list(NTK_SAMPLES) for leg in (1, 2)}}
     return xr.Dataset(data, coords={**theory.coords, **ntk, "member": np.arange(members)})
 

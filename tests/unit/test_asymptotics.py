@@ -13,13 +13,13 @@ from rgflow.network import Network
 from rgflow.theory.criticality.critical import critical
 from rgflow.theory.criticality.susceptibility import chi_perp, mean_square
 from rgflow.theory.depth.asymptotics import (
-    PowerLaw,
-    depth_exponents,
+    DepthLaw,
     equivalence_learning_rates,
+    kernel_exponents,
     predicted_laws,
     small_kernel,
 )
-from rgflow.theory.depth.exponents import critical_network, deep_flow, exponent_table, fit_power_law
+from rgflow.theory.depth.exponents import critical_network, deep_flow, exponent_table, fit_depth_law
 from rgflow.theory.depth.single_input import kernel_flow, single_input_theory
 
 
@@ -68,11 +68,11 @@ def test_a_curvature_jump_at_zero_makes_the_kernel_fall_as_the_square_of_depth(n
 
 
 def test_exponents_of_the_other_classes() -> None:
-    assert depth_exponents("relu") == (0.0, 0.0)
-    assert depth_exponents("gelu") == (0.0, 0.0)
-    assert depth_exponents("hard_tanh") == (0.0, 0.0)  # falls more slowly than any power
+    assert kernel_exponents("relu") == (0.0, 0.0)
+    assert kernel_exponents("gelu") == (0.0, 0.0)
+    assert kernel_exponents("hard_tanh") == (0.0, 0.0)  # falls more slowly than any power
     with pytest.raises(RgflowError, match=r"sigmoid has no critical point: sigma\(0\) = 0.5"):
-        depth_exponents("sigmoid")
+        kernel_exponents("sigmoid")
     with pytest.raises(RgflowError, match="hard_tanh: K falls like 1/ln"):
         predicted_laws("hard_tanh", 100)
     with pytest.raises(RgflowError, match=r"class half-stable, allowed: K\*=0"):
@@ -151,7 +151,7 @@ def test_table_holds_the_flow_that_approaches_the_laws() -> None:
 def test_laws_of_a_kernel_with_a_curvature_jump() -> None:
     laws, flow = predicted_laws("selu", 400, 0.7, 1.3), deep_flow("selu", 400, 0.7, 1.3)
     for quantity, law in laws.items():
-        fitted = fit_power_law(flow[quantity])
+        fitted = fit_depth_law(flow[quantity])
         assert fitted.exponent == pytest.approx(law.exponent, abs=8e-3), quantity
         if math.isfinite(law.coefficient):
             assert fitted.coefficient == pytest.approx(law.coefficient, rel=0.05), quantity
@@ -187,15 +187,15 @@ def test_biases_alone_drive_the_fluctuations_of_odd_activations() -> None:
 
 
 def test_power_law_is_recovered_from_exact_data() -> None:
-    law = PowerLaw(-0.7, -1.3, 0.4)
+    law = DepthLaw(-0.7, -1.3, 0.4)
     layers = np.arange(1.0, 801.0)
-    fitted = fit_power_law(law(layers))
+    fitted = fit_depth_law(law(layers))
     assert fitted.exponent == pytest.approx(law.exponent, abs=1e-4)
     assert fitted.coefficient == pytest.approx(law.coefficient, rel=1e-3)
-    assert fit_power_law(np.zeros(100)).coefficient == 0.0
-    assert math.isnan(fit_power_law(np.sin(layers)).exponent)
+    assert fit_depth_law(np.zeros(100)).coefficient == 0.0
+    assert math.isnan(fit_depth_law(np.sin(layers)).exponent)
     with pytest.raises(RgflowError, match="10 layers"):
-        fit_power_law(np.ones(10))
+        fit_depth_law(np.ones(10))
 
 
 def test_rates_without_tuning_are_unequal() -> None:

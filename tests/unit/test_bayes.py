@@ -74,7 +74,7 @@ def test_evidence_of_scale_invariant_networks_peaks_at_criticality_with_depth(ac
 
     def evidence(log_C_W: float) -> xr.Dataset:
         network = Network(activation, (2, *[5] * (depth - 1), 2), 0.0, np.exp(log_C_W))
-        return bayes_theory(network, inputs, targets, inputs[:1])
+        return bayes_theory(network, inputs, targets, inputs[:1], order="leading")
 
     scale = float(evidence(np.log(critical))["optimal_scale"])
     predicted = np.log(critical) + np.log(scale) / depth
@@ -103,7 +103,18 @@ def test_a_singular_train_kernel_is_named(data: dict[str, np.ndarray]) -> None:
         bayes_theory(NETWORK, **data)
 
 
-@pytest.mark.parametrize("noise", [-0.1, float("nan")])
-def test_bad_noise_is_named(data: dict[str, np.ndarray], noise: float) -> None:
-    with pytest.raises(RgflowError, match=f"noise = {noise}; it is a variance"):
-        bayes_theory(NETWORK, **data, noise=noise)
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"noise": -0.1}, "noise = -0.1; it is a variance"),
+        ({"noise": float("nan")}, "noise = nan; it is a variance"),
+        ({"order": "third"}, "order = 'third'; allowed: leading, next"),
+        ({"train_inputs": np.zeros((0, 3))}, r"train_inputs has shape \(0, 3\); it must be a non-empty matrix"),
+        ({"train_targets": np.zeros((4, 3))}, "targets have 3 components; the network has n_L = 2 outputs"),
+        ({"train_targets": np.zeros((3, 2))}, "train_targets has 3 samples; train_inputs has 4"),
+        ({"train_targets": np.full((4, 2), np.nan)}, "train_targets has non-finite entries"),
+    ],
+)
+def test_bad_input_is_named(data: dict[str, np.ndarray], wrong: dict[str, Any], message: str) -> None:
+    with pytest.raises(RgflowError, match=message):
+        bayes_theory(NETWORK, **(data | wrong))

@@ -7,7 +7,8 @@ import pytest
 import xarray as xr
 from synthetic import WIDTHS, ensembles, theory_at_initialization, trained, training_theory
 
-from rgflow.comparison.compare import compare_exact, compare_initialization, compare_training
+from rgflow.comparison.compare import compare, compare_exact, compare_training
+from rgflow.comparison.quantities import INITIALIZATION
 from rgflow.comparison.summary import format_table, summary_table, with_error
 from rgflow.errors import RgflowError
 
@@ -19,7 +20,7 @@ def theory() -> xr.Dataset:
 
 @pytest.fixture(scope="module")
 def compared(theory: xr.Dataset) -> xr.Dataset:
-    return compare_initialization(theory, ensembles(theory))
+    return compare(theory, ensembles(theory), INITIALIZATION)
 
 
 def of(compared: xr.Dataset, name: str) -> xr.Dataset:
@@ -48,7 +49,7 @@ def test_z_scores_are_those_of_the_definition(theory: xr.Dataset, compared: xr.D
 
 
 def test_leading_order_alone_is_rejected_and_the_extrapolation_is_not(theory: xr.Dataset) -> None:
-    compared = compare_initialization(theory, ensembles(theory, precision=1e-4))
+    compared = compare(theory, ensembles(theory, precision=1e-4), INITIALIZATION)
     for name in ("K", "V", "Theta"):
         assert float(compared["z_leading_rms"].sel(quantity=name, width=32)) > 50
         assert float(compared["z_intercept_rms"].sel(quantity=name)) < 1.6
@@ -58,7 +59,7 @@ def test_leading_order_alone_is_rejected_and_the_extrapolation_is_not(theory: xr
 
 
 def test_deviation_falls_as_one_over_n_squared_after_the_next_order(theory: xr.Dataset) -> None:
-    compared = compare_initialization(theory, ensembles(theory, precision=1e-6))
+    compared = compare(theory, ensembles(theory, precision=1e-6), INITIALIZATION)
     z = of(compared, "K")["z_next"] * of(compared, "K")["stderr"]
     ratio = np.abs(z.sel(width=32)).sum() / np.abs(z.sel(width=64)).sum()
     assert float(ratio) == pytest.approx(4.0, rel=0.01)
@@ -68,15 +69,15 @@ def test_errors_of_early_layers_survive_exponential_growth(theory: xr.Dataset) -
     """The floor of rounding is relative to the layer: a kernel that grows by 1e10 leaves errors of layer 2 alone."""
     grown = theory[["K"]] * 100.0 ** theory["layer"]
     experiment = xr.concat([grown.assign(K_stderr=1e-3 * grown["K"] * (grown["layer"] > 1))] * 2, "width")
-    K = compare_initialization(grown, experiment.assign_coords(width=[32, 64]))
+    K = compare(grown, experiment.assign_coords(width=[32, 64]), INITIALIZATION)
     np.testing.assert_allclose(K["stderr"], 1e-3 * K["experiment"], rtol=1e-3)
 
 
 def test_slope_is_tested_against_the_known_next_order(theory: xr.Dataset) -> None:
     experiment = ensembles(theory, precision=1e-4)
-    assert float(compare_initialization(theory, experiment)["z_slope_rms"].sel(quantity="K")) < 1.6
+    assert float(compare(theory, experiment, INITIALIZATION)["z_slope_rms"].sel(quantity="K")) < 1.6
     wrong = theory.assign(G1=1.1 * theory["G1"])
-    assert float(compare_initialization(wrong, experiment)["z_slope_rms"].sel(quantity="K")) > 2.5
+    assert float(compare(wrong, experiment, INITIALIZATION)["z_slope_rms"].sel(quantity="K")) > 2.5
 
 
 def test_an_unknown_next_order_is_replaced_by_the_fitted_slope(compared: xr.Dataset) -> None:
@@ -90,13 +91,13 @@ def test_an_unknown_next_order_is_replaced_by_the_fitted_slope(compared: xr.Data
 def test_a_wrong_theory_is_rejected_at_infinite_width(theory: xr.Dataset) -> None:
     experiment = ensembles(theory, precision=1e-3)
     wrong = theory.assign(V=theory["V"] * 1.05)
-    compared = compare_initialization(wrong, experiment)
+    compared = compare(wrong, experiment, INITIALIZATION)
     assert float(compared["z_intercept_p_value"].sel(quantity="V")) < 1e-6
     assert float(compared["z_intercept_p_value"].sel(quantity="K")) > 1e-3
 
 
 def test_a_single_width_gives_z_scores_but_no_fit(theory: xr.Dataset) -> None:
-    compared = compare_initialization(theory, ensembles(theory).isel(width=[1]))
+    compared = compare(theory, ensembles(theory).isel(width=[1]), INITIALIZATION)
     assert "intercept" not in compared
     assert np.isfinite(compared["z_next"]).all()
     assert summary_table({"only one width": compared}) == []
@@ -104,13 +105,14 @@ def test_a_single_width_gives_z_scores_but_no_fit(theory: xr.Dataset) -> None:
 
 def test_two_widths_are_fitted_linearly(theory: xr.Dataset) -> None:
     experiment = ensembles(theory, curvature=0.0, precision=1e-4).isel(width=[0, 2])
-    compared = compare_initialization(theory, experiment)
+    compared = compare(theory, experiment, INITIALIZATION)
     assert float(compared["z_intercept_rms"].sel(quantity="V")) < 1.6
 
 
 def test_everything_stored_is_finite(compared: xr.Dataset) -> None:
     for name, array in compared.data_vars.items():
-        assert array.dtype.kind in "bi" or np.isfinite(array.values).all(), name
+        certain = name == "degrees_of_freedom"  # infinitely many: the errors are given
+        assert certain or array.dtype.kind in "bi" or np.isfinite(array.values).all(), name
 
 
 def test_different_setups_are_noticed_in_the_exact_layer(theory: xr.Dataset) -> None:
@@ -118,22 +120,22 @@ def test_different_setups_are_noticed_in_the_exact_layer(theory: xr.Dataset) -> 
     experiment["K"] = experiment["K"].copy(data=experiment["K"].values)
     experiment["K"].loc[{"layer": 1}] *= 1.01
     with pytest.raises(RgflowError, match="K: components that do not fluctuate disagree"):
-        compare_initialization(theory, experiment)
+        compare(theory, experiment, INITIALIZATION)
 
 
 def test_labels_that_differ_are_refused(theory: xr.Dataset) -> None:
     with pytest.raises(RgflowError, match="K: theory and experiment have different labels"):
-        compare_initialization(theory.isel(layer=slice(3)), ensembles(theory))
+        compare(theory.isel(layer=slice(3)), ensembles(theory), INITIALIZATION)
 
 
 def test_nothing_in_common_is_refused(theory: xr.Dataset) -> None:
     with pytest.raises(RgflowError, match="share none of"):
-        compare_initialization(theory[["G1"]], ensembles(theory))
+        compare(theory[["G1"]], ensembles(theory), INITIALIZATION)
 
 
 def test_non_finite_values_are_refused(theory: xr.Dataset) -> None:
     with pytest.raises(RgflowError, match=r"V: .* must be finite"):
-        compare_initialization(theory.assign(V=theory["V"] * np.nan), ensembles(theory))
+        compare(theory.assign(V=theory["V"] * np.nan), ensembles(theory), INITIALIZATION)
 
 
 def test_a_law_of_every_width_is_compared_width_by_width(theory: xr.Dataset) -> None:
@@ -173,7 +175,7 @@ def test_trained_ntk_is_compared_with_the_frozen_one() -> None:
     np.testing.assert_allclose(mixed["theory"], theory["Theta_output"].sel(sample_1=1, sample_2=4))
     assert float(compared["z_leading_rms"].sel(quantity="NTK", width=WIDTHS[0])) > 5
     assert float(compared["z_intercept_p_value"].sel(quantity="NTK")) > 1e-3
-    without = compare_training(theory, experiment.drop_vars(["NTK_mean", "NTK_mean_stderr"]))
+    without = compare_training(theory, experiment.drop_vars(["NTK", "NTK_stderr"]))
     assert "NTK" not in without["quantity"].values
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -9,16 +10,17 @@ import pytest
 import yaml
 
 from rgflow.errors import RgflowError
-from rgflow.workflow import schema
-from rgflow.workflow.config import load_config
-from rgflow.workflow.study import Study
+from rgflow.study.config import load_config, schema_text
+from rgflow.study.plan import Study
 
 ROOT = Path(__file__).parents[2]
 
 
-def test_schema_file_is_in_step_with_the_models() -> None:
-    stored = Path(schema.__file__).with_name("config.schema.json").read_text()
-    assert stored == schema.schema_text(), "run: make schema"
+def test_the_schema_names_every_section_and_default() -> None:
+    schema = json.loads(schema_text())
+    assert set(schema["properties"]) >= {"study", "inputs", "networks", "ensemble", "dntk", "training"}
+    assert schema["properties"]["dntk"]["default"] is None
+    assert schema["$defs"]["Residual"]["properties"]["xi_1"]["default"] == 1.0
 
 
 def test_default_study_is_valid() -> None:
@@ -72,18 +74,23 @@ def test_critical_of_an_activation_without_critical_point_stops_early() -> None:
 
 
 def test_specs_hold_exactly_what_a_stage_consumes() -> None:
-    base = {"study": "test", "ensemble": {"members": 2000, "block": 1000}}
+    base: dict[str, Any] = {
+        "study": "test",
+        "ensemble": {"members": 3000, "block": 1000},
+        "training": {"members": 256, "block": 128},
+    }
     labels = {"activation": "tanh", "init": "critical", "depth": "4", "width": "32", "block": "0001"}
     study = Study(base)
     grown = Study({**base, "ensemble": {"members": 5000, "block": 1000}})
     wider = Study({**base, "networks": {"width": [32, 512]}})
-    trained = Study({**base, "training": {"steps": 7}})
+    trained = Study({**base, "training": {**base["training"], "steps": 7}})
     for stage in ("inputs", "theory/initialization", "ensemble/block"):
         for other in (grown, wider, trained):
             assert study.spec(stage, labels) == other.spec(stage, labels)
     assert study.spec("ensemble/combine", labels) != grown.spec("ensemble/combine", labels)
     assert study.spec("training/block", labels) != trained.spec("training/block", labels)
-    assert set(grown.ensemble_blocks) > set(study.ensemble_blocks)
+    grown_blocks, blocks = ({labels["block"] for labels in one.cells("ensemble/block")} for one in (grown, study))
+    assert grown_blocks > blocks
 
 
 @pytest.mark.parametrize("precision", ["float32", "float64"])
@@ -105,8 +112,9 @@ RESIDUAL = {
 
 def test_a_residual_study_has_no_laws_of_plain_networks() -> None:
     study = Study({**RESIDUAL, "inputs": {"probes": 1}})
-    assert study.exact_cells == study.criticality_manifests == study.training_depths == []
-    assert study.cells([4]) == ["activation~relu/init~critical/depth~4"]
+    for stage in ("comparison/exact", "theory/criticality", "theory/training"):
+        assert study.cells(stage) == []
+    assert study.cells("theory/initialization") == [{"activation": "relu", "init": "critical", "depth": "4"}]
 
 
 def test_only_the_hyperparameters_consume_the_strengths_of_a_residual_network() -> None:
@@ -119,13 +127,12 @@ def test_only_the_hyperparameters_consume_the_strengths_of_a_residual_network() 
     for stage in ("inputs", "theory/initialization", "ensemble/block", "comparison/initialization"):
         assert one.spec(stage, labels) == other.spec(stage, labels) == plain.spec(stage, labels)
     assert one.spec("theory/hyperparameters", labels) != other.spec("theory/hyperparameters", labels)
-    assert "residual" not in plain.spec("theory/hyperparameters", labels)
+    assert '"residual":null' in plain.spec("theory/hyperparameters", labels)
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"training": {}}, "config: training: residual networks are sampled, not trained; give training: null"),
         ({"ensemble": {"tensors": ["K", "D"]}}, "config: ensemble.tensors: 'D' of a residual network; allowed: K, T3"),
         ({"networks": {"residual": {"xi_2": 1.5}}}, "config: networks.residual.xi_2 = 1.5: not critical for any C_W"),
         ({"networks": {"residual": {"xi_2": 0.5, "xi_1": 0}}}, "config: networks.residual.xi_1 = 0: Input should be"),
@@ -147,16 +154,21 @@ def test_studies_are_valid(path: Path) -> None:
 
 def test_exponents_are_measured_of_deep_networks_with_a_vertex() -> None:
     networks = {"activation": "tanh", "depth": [4, 16, 40]}
-    assert Study({"study": "test", "networks": networks}).exponent_depths == [16, 40]
-    assert Study({"study": "test", "networks": networks, "ensemble": {"tensors": ["K", "Theta"]}}).exponent_depths == []
-    assert Study({"study": "test", "networks": networks, "ensemble": None}).exponent_depths == []
+
+    def depths(**ensemble: Any) -> list[str]:
+        study = Study({"study": "test", "networks": networks, **ensemble})
+        return [labels["depth"] for labels in study.cells("comparison/exponents")]
+
+    assert depths() == ["16", "40"]
+    assert depths(ensemble={"tensors": ["K", "Theta"]}) == []
+    assert depths(ensemble=None) == []
 
 
 @pytest.mark.parametrize(("probes", "known"), [(1, ["linear", "relu"]), (3, ["linear"])])
 def test_exact_laws_are_compared_where_there_are_any(probes: int, known: list[str]) -> None:
     networks = {"activation": ["linear", "relu", "tanh"], "depth": 4}
     study = Study({"study": "test", "inputs": {"probes": probes}, "networks": networks})
-    assert study.exact_cells == [f"activation~{name}/init~critical/depth~4" for name in known]
+    assert [labels["activation"] for labels in study.cells("comparison/exact")] == known
 
 
 def test_spec_follows_the_content_of_a_data_file_not_its_date(tmp_path: Path) -> None:

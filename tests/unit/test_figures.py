@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
 
 import matplotlib
@@ -11,15 +12,17 @@ import xarray as xr
 from matplotlib.figure import Figure
 from synthetic import WIDTHS, ensembles, theory_at_initialization, trained, training_theory
 
-from rgflow.comparison.compare import compare_dntk, compare_exact, compare_initialization, compare_training
+from rgflow.chapters.initialization.figures.correlation import correlation, correlation_stderr
+from rgflow.chapters.initialization.figures.gaussianity import correlation_of_squares, excess_kurtosis
+from rgflow.chapters.training.figures.final_predictions import spread_test_samples
+from rgflow.comparison.compare import compare, compare_exact, compare_training
 from rgflow.comparison.exponents import depth_exponents
+from rgflow.comparison.quantities import DNTK, INITIALIZATION
 from rgflow.errors import RgflowError
 from rgflow.figures.component import along_layers, tensor_symbol
-from rgflow.figures.correlation import correlation, correlation_stderr
-from rgflow.figures.final_predictions import spread_test_samples
-from rgflow.figures.gaussianity import correlation_of_squares, excess_kurtosis
-from rgflow.figures.registry import FIGURES
 from rgflow.figures.style import new_figure, save_figure, width_colors
+from rgflow.study.catalogue import chapters, find_figure
+from rgflow.study.catalogue import figures as all_figures
 from rgflow.theory.depth.exponents import exponent_table
 
 
@@ -27,7 +30,7 @@ def _sources() -> dict[str, dict[str, object]]:
     everything = theory_at_initialization()
     theory = everything[["K", "G1", "Theta", "Theta1", "V"]]
     cell = {"theory": theory, "ensembles": ensembles(everything).assign(preactivation=_preactivation())}
-    cell["comparison"] = compare_initialization(theory, cell["ensembles"])
+    cell["comparison"] = compare(theory, cell["ensembles"], INITIALIZATION)
     laws = xr.concat(
         [theory.assign(K=theory["K"] + theory["G1"] / n) for n in WIDTHS], xr.Variable("width", list(WIDTHS))
     )
@@ -52,7 +55,7 @@ def _sources() -> dict[str, dict[str, object]]:
     criticality = {"phases": phases}
     differentials = everything[["V"]].rename(V="P").assign(T=everything["V"])
     return {
-        "dntk": {"comparison": compare_dntk(differentials, _sampled_last_layer(differentials))},
+        "dntk": {"comparison": compare(differentials.isel(layer=[-1]), _sampled_last_layer(differentials), DNTK)},
         "initialization": cell,
         "training": learning_cell,
         "overview": study,
@@ -99,11 +102,18 @@ def sources() -> dict[str, dict[str, object]]:
 @pytest.fixture(scope="module")
 def figures(sources: dict[str, dict[str, object]]) -> dict[str, Figure]:
     return {
-        name: spec.draw(**{key: sources[spec.chapter][key] for key in spec.inputs}) for name, spec in FIGURES.items()
+        figure.name: draw(figure.name, **{role: sources[chapter.name][role] for role in figure.reads})
+        for chapter in chapters()
+        for figure in chapter.figures
     }
 
 
-@pytest.mark.parametrize("name", FIGURES)
+def draw(name: str, **datasets: object) -> Figure:
+    drawn: Figure = import_module(find_figure(name).draw).draw(**datasets)
+    return drawn
+
+
+@pytest.mark.parametrize("name", all_figures())
 def test_every_figure_can_be_written(name: str, figures: dict[str, Figure], tmp_path: Path) -> None:
     save_figure(figures[name], tmp_path / "a.png")
     assert (tmp_path / "a.png").stat().st_size > 5000
@@ -140,7 +150,7 @@ def test_depth_shows_theory_as_line_and_every_width_with_its_errors(
 def test_depth_draws_negative_tensors_with_positive_error_bars() -> None:
     negative = -theory_at_initialization()
     data = ensembles(negative)
-    drawn = FIGURES["depth"].draw(negative, data, compare_initialization(negative, data))
+    drawn = draw("depth", theory=negative, ensembles=data, comparison=compare(negative, data, INITIALIZATION))
     assert all(axes.containers for axes in drawn.axes[: len(data["width"])])
 
 
@@ -176,7 +186,7 @@ def test_table_states_predicted_and_fitted_laws(figures: dict[str, Figure]) -> N
 def test_a_study_without_power_laws_says_so(sources: dict[str, dict[str, object]]) -> None:
     phases = {"sigmoid": sources["criticality"]["phases"]["sigmoid"]}
     for name in ("kernel_flow", "tensors", "exponent_table"):
-        (text,) = FIGURES[name].draw(phases=phases).texts
+        (text,) = draw(name, phases=phases).texts
         assert "No activation" in text.get_text()
 
 
@@ -196,7 +206,7 @@ def test_loss_curves_hold_theory_and_ensemble_means(
     losses = figures["training_curves"].axes[1]
     np.testing.assert_allclose(losses.lines[0].get_ydata(orig=False), cell["theory"]["test_loss"])
     np.testing.assert_allclose(
-        losses.containers[-1].lines[0].get_ydata(orig=False), cell["trained"]["test_loss_mean"].sel(width=WIDTHS[-1])
+        losses.containers[-1].lines[0].get_ydata(orig=False), cell["trained"]["test_loss"].sel(width=WIDTHS[-1])
     )
 
 
@@ -284,9 +294,9 @@ def test_drawing_leaves_the_settings_of_the_user_alone(sources: dict[str, dict[s
         name: value for name, value in matplotlib.rcParams.items() if name != "backend"
     }  # resolved when first read
     comparison = sources["initialization"]["comparison"]
-    FIGURES["extrapolation"].draw(comparison=comparison)
+    draw("extrapolation", comparison=comparison)
     assert {name: matplotlib.rcParams[name] for name in before} == before
-    assert FIGURES["extrapolation"].draw(comparison=comparison).axes[0].lines[0].get_linewidth() < 7.0
+    assert draw("extrapolation", comparison=comparison).axes[0].lines[0].get_linewidth() < 7.0
 
 
 def test_a_component_that_is_not_there_is_named(sources: dict[str, dict[str, object]]) -> None:

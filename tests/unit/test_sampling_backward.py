@@ -6,6 +6,7 @@ preactivations determine weights and biases; then its backward pass has no freed
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -18,7 +19,7 @@ from rgflow.sampling.forward import Forward, forward
 from rgflow.sampling.forward_ntk import cross_mean, ntk_forms
 from rgflow.sampling.rng import Streams
 from rgflow.sampling.samples import Target
-from rgflow.sampling.weights import LAWS, weight_samples
+from rgflow.sampling.weights import WEIGHT_LAWS, weight_samples
 from rgflow.sampling.weights import forward as weight_forward
 
 NETWORK = Network(
@@ -34,7 +35,8 @@ RESIDUAL = Network(
     xi_1=0.8,
     xi_2=0.9,
 )
-both_kinds = pytest.mark.parametrize("network", [NETWORK, RESIDUAL], ids=["plain", "residual"])
+MIXED = replace(NETWORK, activation=["tanh", "sin", "leaky_relu"])
+every_kind = pytest.mark.parametrize("network", [NETWORK, RESIDUAL, MIXED], ids=["plain", "residual", "mixed"])
 MEMBERS = 4
 Parameters = list[tuple[Tensor, Tensor]]  # weights (n_l, n_{l-1}) and biases (n_l) of each layer
 
@@ -58,8 +60,8 @@ def outputs(network: Network, parameters: Parameters, x: Tensor) -> Tensor:
     """Preactivations (N, n_L) of the last layer, or those of its neurons that the parameters are of."""
     weights, biases = parameters[0]
     z = x @ weights.T + biases
-    for weights, biases in parameters[1:]:
-        branch = network.activation(z) @ weights.T + biases
+    for layer, (weights, biases) in enumerate(parameters[1:], start=1):
+        branch = network.activation_of(layer)(z) @ weights.T + biases
         z = network.xi_1 * branch + skipped(network, z, branch.shape[1])
     return z
 
@@ -96,7 +98,7 @@ def solved(network: Network, passed: Forward, x: Tensor, member: int, layer: int
         here = branch(index)
         return here if index == 1 else here + skipped(network, preactivation(index - 1), here.shape[1])
 
-    below = x if layer == 1 else network.activation(preactivation(layer - 1))
+    below = x if layer == 1 else network.activation_of(layer - 1)(preactivation(layer - 1))
     design = torch.cat([below, torch.ones(len(x), 1, dtype=torch.float64)], 1)
     solution = torch.linalg.lstsq(design, branch(layer)).solution.T
     torch.testing.assert_close(design @ solution.T, branch(layer), rtol=1e-7, atol=1e-7)
@@ -104,7 +106,7 @@ def solved(network: Network, passed: Forward, x: Tensor, member: int, layer: int
     return scaled[:, :-1], scaled[:, -1]
 
 
-@both_kinds
+@every_kind
 @pytest.mark.parametrize("layer", [2, 3, 4])
 def test_marginal_backward_pass_is_that_of_the_weights(network: Network, layer: int) -> None:
     target = make_target(6, network)
@@ -115,12 +117,12 @@ def test_marginal_backward_pass_is_that_of_the_weights(network: Network, layer: 
         torch.testing.assert_close(ntk[member], ntk_of_gradients(network, parameters, target.x), rtol=1e-5, atol=1e-5)
 
 
-@both_kinds
+@every_kind
 @pytest.mark.parametrize("N", [1, 2, 5])
 def test_weight_backward_pass_is_that_of_its_weights(network: Network, N: int) -> None:
     target = make_target(N, network)
     samples = weight_samples(target, MEMBERS, generator, "normal")
-    layers = weight_forward(target, MEMBERS, generator(0), LAWS["normal"])
+    layers = weight_forward(target, MEMBERS, generator(0), WEIGHT_LAWS["normal"])
     assert samples.ntk is not None
     for member in range(MEMBERS):
         first = layers[0]

@@ -131,7 +131,7 @@ def test_covariance_between_layers_has_the_squared_errors_on_its_diagonal(whole:
 
 
 def test_estimates_of_stored_groups_need_no_torch() -> None:
-    code = "import sys, rgflow.workflow.stages.ensemble_combine; sys.exit('torch' in sys.modules)"
+    code = "import sys, rgflow.chapters.initialization.combine; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

@@ -10,11 +10,12 @@ import torch
 from scipy.stats import kstat
 
 from rgflow.network import Network
-from rgflow.sampling.estimators import estimates, jackknife, layer_covariance, standard_errors
-from rgflow.sampling.moments import sample_means
+from rgflow.sampling.estimators import ESTIMATORS, estimates, sample_means
+from rgflow.sampling.jackknife import jackknife, layer_covariance, standard_errors
 from rgflow.sampling.samples import Samples, Target, with_ntk
 
 ALL = frozenset({"K", "V", "Theta", "D", "F", "A", "B"})
+PLAIN = ESTIMATORS["plain"]
 WIDTHS_BELOW = [5, 7]
 TARGET = Target(Network("relu", (5, 7, 2), 0.0, 2.0), torch.ones(2, 5, dtype=torch.float64), (1, 2), ALL, torch.float64)
 
@@ -35,7 +36,7 @@ def covariance(x: np.ndarray, y: np.ndarray) -> float:
 
 def test_connected_tensors_are_unbiased_covariances_in_the_slots_of_the_theory() -> None:
     samples = make_samples(9)
-    found = estimates(sample_means(samples, ALL), WIDTHS_BELOW, 9)
+    found = estimates(sample_means(samples, [PLAIN[name] for name in ALL]), WIDTHS_BELOW, 9)
     assert samples.ntk is not None
     G, H, z = samples.metric.numpy(), samples.ntk.numpy(), samples.preactivation.numpy()
     diagonal = (H[:, :, 0, 0] + H[:, :, 1, 1]) / 2
@@ -57,7 +58,7 @@ def test_connected_tensors_are_unbiased_covariances_in_the_slots_of_the_theory()
 
 def test_six_point_correlator_is_the_unbiased_third_cumulant() -> None:
     samples = make_samples(9)
-    found = estimates(sample_means(samples, frozenset({"V6"})), WIDTHS_BELOW, 9)["V6"]
+    found = estimates(sample_means(samples, [PLAIN["V6"]]), WIDTHS_BELOW, 9)["V6"]
     for layer, a in itertools.product(range(2), range(2)):
         expected = WIDTHS_BELOW[layer] ** 2 * kstat(samples.metric[:, layer, a, a].numpy(), 3)
         assert found[layer, a] == pytest.approx(expected)
@@ -65,7 +66,7 @@ def test_six_point_correlator_is_the_unbiased_third_cumulant() -> None:
 
 def test_covariances_are_unbiased_on_average() -> None:
     """Two members at a time: without the factor members/(members - 1) the mean would be off by one half."""
-    tiny = [estimates(sample_means(make_samples(2, seed=seed), frozenset({"V"})), [1, 1], 2) for seed in range(2000)]
+    tiny = [estimates(sample_means(make_samples(2, seed=seed), [PLAIN["V"]]), [1, 1], 2) for seed in range(2000)]
     V = np.array([one["V"][0, 0, 0, 0, 0] for one in tiny])
     error = V.std() / np.sqrt(len(V))
     assert abs(V.mean() - 4.0) < 4 * error  # the variance of 2 g with g ~ N(0, 1)
@@ -73,7 +74,7 @@ def test_covariances_are_unbiased_on_average() -> None:
 
 
 def grouped(groups: int) -> dict[str, np.ndarray]:
-    parts = [sample_means(make_samples(20, seed=seed), ALL) for seed in range(groups)]
+    parts = [sample_means(make_samples(20, seed=seed), [PLAIN[name] for name in ALL]) for seed in range(groups)]
     return {name: np.stack([part[name] for part in parts]) for name in parts[0]}
 
 
@@ -87,7 +88,7 @@ def test_pooled_groups_equal_one_large_sample() -> None:
         torch.cat([s.ntk_mean for s in chunks if s.ntk_mean is not None]),
         torch.stack([s.cross for s in chunks if s.cross is not None]).mean(0),
     )
-    for name, values in estimates(sample_means(whole, ALL), WIDTHS_BELOW, 100).items():
+    for name, values in estimates(sample_means(whole, [PLAIN[name] for name in ALL]), WIDTHS_BELOW, 100).items():
         np.testing.assert_allclose(pooled[name], values, atol=1e-12)
 
 

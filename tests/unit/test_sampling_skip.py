@@ -7,7 +7,7 @@ from itertools import permutations
 import torch
 
 from rgflow.network import Network
-from rgflow.sampling.moments import sample_means
+from rgflow.sampling.estimators import sample_means
 from rgflow.sampling.samples import Samples, Target
 from rgflow.sampling.skip import first_moments, next_moments, with_skip
 
@@ -33,7 +33,7 @@ def test_pairs_of_neurons_are_different_ones() -> None:
     GG = sum(torch.einsum("mab,mcd->abcd", second[..., i], second[..., j]) for i, j in pairs) / len(pairs) / MEMBERS
     target = make_target()
     bare = Samples(metric=torch.stack([torch.zeros_like(branch), branch], 1), preactivation=torch.empty(0))
-    found = sample_means(with_skip(bare, [first_moments(target), next_moments(target, z)]), TENSORS)
+    found = sample_means(with_skip(bare, [first_moments(target), next_moments(target, z)]), target.estimators.values())
     layer = 1
     torch.testing.assert_close(torch.tensor(found["mean_z"][layer]), mean.mean((0, 2)))
     torch.testing.assert_close(torch.tensor(found["mean_G"][layer]), second.mean((0, 3)))

@@ -6,14 +6,12 @@ import json
 from typing import Any
 
 import pytest
-import xarray as xr
+from running import network_inputs, run
 
 from rgflow.errors import RgflowError
-from rgflow.store.variables import validate
-from rgflow.workflow import estimate
-from rgflow.workflow.demand import Demand
-from rgflow.workflow.stage import Resources, find_stage
-from rgflow.workflow.study import Study
+from rgflow.study import estimate
+from rgflow.study.plan import Study
+from rgflow.study.requests import Requests
 
 # torch scripts its own forward-mode rules when they are first used
 pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")
@@ -29,40 +27,36 @@ RAW: dict[str, Any] = {
 LABELS = {"activation": "tanh", "init": "critical", "depth": "2"}
 
 
-def run(study: Study, stage: str, labels: dict[str, str], **datasets: list[xr.Dataset]) -> xr.Dataset:
-    result = find_stage(stage).load()(datasets, json.loads(study.spec(stage, labels)), Resources())
-    validate(result, stage)
-    return result
-
-
 def test_sampled_networks_meet_theory() -> None:
     study = Study(RAW)
-    assert study.dntk_depths == [2]
-    assert study.initialization_depths == study.training_depths == []
-    upstream = {"inputs": [run(study, "inputs", {})]}
-    upstream["hyperparameters"] = [run(study, "theory/hyperparameters", LABELS)]
-    theory = run(study, "theory/dntk", LABELS, **upstream)
-    sampled = [run(study, "dntk", {**LABELS, "width": width}, **upstream) for width in ("2", "4")]
-    compared = run(study, "comparison/dntk", LABELS, theory=[theory], experiment=sampled)
+    assert {stage.name for stage in study.stages} >= {"theory/dntk", "dntk/sample", "comparison/dntk"}
+    assert study.cells("ensemble/block") == study.cells("theory/training") == []
+    upstream = network_inputs(study, LABELS)
+    theory = run(study, "theory/dntk", LABELS, upstream)
+    sampled = [run(study, "dntk/sample", {**LABELS, "width": width}, upstream) for width in ("2", "4")]
+    compared = run(study, "comparison/dntk", LABELS, {"theory": [theory], "experiment": sampled}).dataset
     assert set(compared["quantity"].values) <= set("PQRSTU")
     assert set(compared["component_quantity"].values) >= set("PSU")
     assert float(compared["z_leading_max"].max()) < 4.5  # leading order is exact in layer 2
 
 
 def test_only_members_and_seed_reach_the_networks() -> None:
-    spec = json.loads(Study(RAW).spec("dntk", {**LABELS, "width": "4"}))
+    spec = json.loads(Study(RAW).spec("dntk/sample", {**LABELS, "width": "4"}))
     assert spec == {
         "activation": {"name": "tanh", "parameters": {}},
+        "init": "critical",
+        "depth": 2,
         "width": 4,
         "dntk": {"members": 16_000, "seed": 1},
     }
 
 
-def test_estimate_and_demand_know_the_stages() -> None:
+def test_estimate_and_requests_know_the_stages() -> None:
     jobs = {line.stage: line.jobs for line in estimate.estimate(RAW)}
-    assert (jobs["theory/dntk"], jobs["dntk"], jobs["comparison/dntk"]) == (1, 2, 1)
-    demand = Demand(Study(RAW))
-    assert demand.work("dntk", {**LABELS, "width": "64"}) > demand.work("dntk", {**LABELS, "width": "4"})
+    assert (jobs["theory/dntk"], jobs["dntk/sample"], jobs["comparison/dntk"]) == (1, 2, 1)
+    requests = Requests(Study(RAW))
+    narrow, wide = (requests.work("dntk/sample", {**LABELS, "width": width}) for width in ("2", "4"))
+    assert wide > narrow
 
 
 @pytest.mark.parametrize(

@@ -7,12 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-import xarray as xr
+from running import Upstream, network_inputs, run
 
-from rgflow.store.variables import validate
-from rgflow.workflow.stage import Resources, find_stage
-from rgflow.workflow.stages.build import network_of
-from rgflow.workflow.study import Study
+from rgflow.chapters.networks.build import network_of
+from rgflow.study.plan import Study
 
 RAW: dict[str, Any] = {
     "study": "test",
@@ -29,20 +27,12 @@ def study() -> Study:
     return Study(RAW)
 
 
-def run(study: Study, stage: str, labels: dict[str, str] = LABELS, **datasets: list[xr.Dataset]) -> xr.Dataset:
-    result = find_stage(stage).load()(datasets, json.loads(study.spec(stage, labels)), Resources(device="cpu"))
-    validate(result, stage)
-    return result
-
-
 @pytest.fixture(scope="module")
-def upstream(study: Study) -> dict[str, list[xr.Dataset]]:
-    return {"inputs": [run(study, "inputs")], "hyperparameters": [run(study, "theory/hyperparameters")]}
+def upstream(study: Study) -> Upstream:
+    return network_inputs(study, LABELS)
 
 
-def test_the_first_layer_is_plain_and_the_others_critical_with_their_skip(
-    study: Study, upstream: dict[str, list[xr.Dataset]]
-) -> None:
+def test_the_first_layer_is_plain_and_the_others_critical_with_their_skip(study: Study, upstream: Upstream) -> None:
     spec = json.loads(study.spec("ensemble/block", {**LABELS, "width": "8", "block": "0000"}))
     network = network_of(spec, upstream, outputs=2)
     assert network.widths == (4, 8, 8, 8)
@@ -52,21 +42,22 @@ def test_the_first_layer_is_plain_and_the_others_critical_with_their_skip(
     np.testing.assert_allclose(0.7**2 + 0.8**2 * chi, 1.0, rtol=1e-11)
 
 
-def test_sampled_networks_meet_theory(study: Study, upstream: dict[str, list[xr.Dataset]]) -> None:
-    theory = run(study, "theory/initialization", **upstream)
+def test_sampled_networks_meet_theory(study: Study, upstream: Upstream) -> None:
+    theory = run(study, "theory/initialization", LABELS, upstream)
     ensembles = []
     for width in ("8", "16"):
         wide = {**LABELS, "width": width}
-        blocks = [run(study, "ensemble/block", {**wide, "block": block}, **upstream) for block in study.ensemble_blocks]
-        ensembles.append(run(study, "ensemble/combine", wide, blocks=blocks))
-    compared = run(study, "comparison/initialization", theory=[theory], experiment=ensembles)
+        blocks = [run(study, "ensemble/block", {**wide, "block": block}, upstream) for block in ("0000", "0001")]
+        ensembles.append(run(study, "ensemble/combine", wide, {"blocks": blocks}))
+    sides = {"theory": [theory], "experiment": ensembles}
+    compared = run(study, "comparison/initialization", LABELS, sides).dataset
     assert set(compared["quantity"].values) == {"K", "T3", "V", "Theta"}
     assert (compared["z_intercept_max"] < 6.0).all()  # errors of four groups are rough
-    assert float(theory["K"].isel(sample_1=0, sample_2=0).std("layer")) < 1e-10
+    assert float(theory.dataset["K"].isel(sample_1=0, sample_2=0).std("layer")) < 1e-10
 
 
-def test_kernels_of_all_inputs(study: Study, upstream: dict[str, list[xr.Dataset]]) -> None:
-    theory = run(study, "theory/initialization", **upstream).isel(layer=-1)
-    kernels = run(study, "theory/infinite_width", **upstream)
+def test_kernels_of_all_inputs(study: Study, upstream: Upstream) -> None:
+    theory = run(study, "theory/initialization", LABELS, upstream).dataset.isel(layer=-1)
+    kernels = run(study, "theory/infinite_width", LABELS, upstream).dataset
     np.testing.assert_allclose(kernels["K_output"][:2, :2], theory["K"], rtol=1e-9)
     np.testing.assert_allclose(kernels["Theta_output"][:2, :2], theory["Theta"], rtol=1e-9)

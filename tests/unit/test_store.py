@@ -21,6 +21,7 @@ from rgflow.store.digest import digest_variables
 from rgflow.store.inspect import describe
 from rgflow.store.manifest import local_path, manifest_of, read_manifest
 from rgflow.store.publish import open_zarr
+from rgflow.study.catalogue import registry
 
 
 def kernel(value: float = 1.0, layers: int = 3) -> xr.Dataset:
@@ -30,7 +31,7 @@ def kernel(value: float = 1.0, layers: int = 3) -> xr.Dataset:
 
 def test_published_store_reads_back_with_documentation(tmp_path: Path) -> None:
     store = tmp_path / "theory" / "depth~3.zarr"
-    digest = publish.publish(kernel(), store, {"seed": 7})
+    digest = publish.publish(kernel(), store, {"seed": 7}, registry())
     assert read_manifest(manifest_of(store))["digest"] == digest
     with open_zarr(store) as found:
         xr.testing.assert_equal(found.drop_attrs(), kernel())
@@ -49,7 +50,7 @@ def test_digest_sees_content_and_nothing_else() -> None:
 
 def test_digest_of_text_does_not_depend_on_its_storage(tmp_path: Path) -> None:
     labelled = kernel().assign_coords(role=("sample_1", ["train", "test"]))
-    publish.publish(labelled, tmp_path / "x.zarr", {})
+    publish.publish(labelled, tmp_path / "x.zarr", {}, registry())
     with open_zarr(tmp_path / "x.zarr") as found:
         assert digest_variables(found) == digest_variables(labelled)
         assert list(found["role"].values == "train") == [True, False]
@@ -58,7 +59,7 @@ def test_digest_of_text_does_not_depend_on_its_storage(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("dataset", "message"),
     [
-        (xr.Dataset({"kernal": ("layer", [1.0])}), "'kernal' is not in the registry"),
+        (xr.Dataset({"kernal": ("layer", [1.0])}), "'kernal' is not registered"),
         (xr.Dataset({"K": ("layer", [1.0])}), "must end with"),
         (kernel().astype(int), "must be of kind 'f'"),
         (xr.Dataset(), "holds no variables"),
@@ -66,7 +67,7 @@ def test_digest_of_text_does_not_depend_on_its_storage(tmp_path: Path) -> None:
 )
 def test_unregistered_content_is_refused_and_nothing_written(tmp_path: Path, dataset: xr.Dataset, message: str) -> None:
     with pytest.raises(RgflowError, match=message):
-        publish.publish(dataset, tmp_path / "x.zarr", {})
+        publish.publish(dataset, tmp_path / "x.zarr", {}, registry())
     assert list(tmp_path.iterdir()) == []
 
 
@@ -76,14 +77,14 @@ def test_failing_disk_leaves_no_final_store(tmp_path: Path, monkeypatch: pytest.
 
     monkeypatch.setattr(xr.Dataset, "to_zarr", full)
     with pytest.raises(OSError, match="No space left"):
-        publish.publish(kernel(), tmp_path / "x.zarr", {})
+        publish.publish(kernel(), tmp_path / "x.zarr", {}, registry())
     assert list(tmp_path.iterdir()) == []
 
 
 def test_replacing_a_result_is_one_rename(tmp_path: Path) -> None:
     store = tmp_path / "x.zarr"
-    first = publish.publish(kernel(1.0), store, {})
-    second = publish.publish(kernel(2.0), store, {})
+    first = publish.publish(kernel(1.0), store, {}, registry())
+    second = publish.publish(kernel(2.0), store, {}, registry())
     assert first != second
     assert sorted(p.name for p in tmp_path.iterdir()) == ["x.json", "x.zarr"]
 
@@ -93,7 +94,7 @@ def test_leftovers_of_dead_processes_go_those_of_living_stay(tmp_path: Path) -> 
     elsewhere = tmp_path / ".x.zarr.othernode-1-abc.tmp"
     for folder in (dead, alive, elsewhere):
         folder.mkdir()
-    publish.publish(kernel(), tmp_path / "x.zarr", {})
+    publish.publish(kernel(), tmp_path / "x.zarr", {}, registry())
     assert not dead.exists()
     assert alive.exists()
     assert elsewhere.exists()
@@ -101,7 +102,7 @@ def test_leftovers_of_dead_processes_go_those_of_living_stay(tmp_path: Path) -> 
 
 def test_memo_restores_the_same_bytes_after_the_outputs_were_removed(tmp_path: Path) -> None:
     store = tmp_path / "x.zarr"
-    publish.publish(kernel(), store, {"seed": 1})
+    publish.publish(kernel(), store, {"seed": 1}, registry())
     memo.keep(store, "key")
     before = {p.relative_to(store): p.read_bytes() for p in store.rglob("*") if p.is_file()}
     manifest = manifest_of(store).read_bytes()
@@ -115,7 +116,7 @@ def test_memo_restores_the_same_bytes_after_the_outputs_were_removed(tmp_path: P
 
 def test_damaged_memo_is_not_restored(tmp_path: Path) -> None:
     store = tmp_path / "x.zarr"
-    publish.publish(kernel(), store, {})
+    publish.publish(kernel(), store, {}, registry())
     memo.keep(store, "key")
     chunk = next(p for p in (tmp_path / ".memo").rglob("K/c/**/*") if p.is_file())
     chunk.write_bytes(chunk.read_bytes()[:-3])
@@ -127,7 +128,7 @@ def test_damaged_memo_is_not_restored(tmp_path: Path) -> None:
 def test_memo_keeps_a_bounded_history(tmp_path: Path) -> None:
     store = tmp_path / "x.zarr"
     for value in range(6):
-        publish.publish(kernel(float(value)), store, {})
+        publish.publish(kernel(float(value)), store, {}, registry())
         memo.keep(store, f"key{value}")
     assert len(list((tmp_path / ".memo" / "x").iterdir())) == 3
     assert memo.restore(store, "key5")
@@ -137,7 +138,7 @@ def test_memo_keeps_a_bounded_history(tmp_path: Path) -> None:
 
 def test_check_names_what_is_damaged(tmp_path: Path) -> None:
     for name in ("good", "edited", "torn", "bare"):
-        publish.publish(kernel(), tmp_path / f"{name}.zarr", {})
+        publish.publish(kernel(), tmp_path / f"{name}.zarr", {}, registry())
     with_other_values = kernel().assign(K=kernel()["K"] + 1)
     shutil.rmtree(tmp_path / "edited.zarr")
     publish.write_zarr(with_other_values, tmp_path / "edited.zarr", {})
@@ -154,10 +155,9 @@ def test_check_names_what_is_damaged(tmp_path: Path) -> None:
 
 def test_open_results_combines_a_sweep_by_label(tmp_path: Path) -> None:
     for activation, depth, width in (("relu", 3, 8), ("relu", 3, 16), ("tanh", 4, 8)):
-        publish.publish(
-            kernel(width, depth), tmp_path / f"ensemble/activation~{activation}/depth~{depth}/width~{width}.zarr", {}
-        )
-    publish.publish(kernel(), tmp_path / "ensemble/activation~relu/depth~3/width~8/block~0000.zarr", {})
+        store = tmp_path / f"ensemble/activation~{activation}/depth~{depth}/width~{width}.zarr"
+        publish.publish(kernel(width, depth), store, {}, registry())
+    publish.publish(kernel(), tmp_path / "ensemble/activation~relu/depth~3/width~8/block~0000.zarr", {}, registry())
     tree = rgflow.open_results(tmp_path)
     K = tree["ensemble"]["K"]
     assert K.chunks is not None
@@ -176,7 +176,7 @@ def test_open_and_inspect_say_when_nothing_is_there(tmp_path: Path) -> None:
 
 def test_inspect_tells_meaning_and_origin(tmp_path: Path) -> None:
     store = tmp_path / "theory/depth~3.zarr"
-    publish.publish(kernel(), store, {"stage": "theory", "seed": 3})
+    publish.publish(kernel(), store, {"stage": "theory", "seed": 3}, registry())
     text = "\n".join(describe(store))
     assert "K_12" not in text
     assert "(layer, sample_1, sample_2)" in text

@@ -18,12 +18,13 @@ from rgflow.store import digest
 from rgflow.store.check import check_results
 from rgflow.store.publish import open_zarr, publish
 from rgflow.store.scratch import ScratchArrays
+from rgflow.study.catalogue import find_stage, registry
+from rgflow.study.runner import run_stage
+from rgflow.study.stage import Resources
 from rgflow.theory.infinite_width import kernels as infinite_width
 from rgflow.theory.infinite_width.kernels import infinite_width_theory
 from rgflow.theory.infinite_width.semidefinite import positive_semidefinite
 from rgflow.theory.initialization.tensors import initialization_theory
-from rgflow.workflow.runner import run_stage
-from rgflow.workflow.stage import Resources, find_stage
 
 ACTIVATIONS = ["linear", "relu", "leaky_relu", "erf", "gelu", "sin", "tanh", "swish", "softplus", "sigmoid", "cos"]
 TOLERANCE = {"float64": 1e-9, "float32": 3e-6}
@@ -134,10 +135,10 @@ def test_stage_streams_in_the_precision_of_its_spec(
 ) -> None:
     caplog.set_level("INFO", logger="rgflow")
     layers = xr.Dataset({f"layer_{name}": ("layer", [1.0] * 3) for name in ("C_b", "C_W", "lambda_b", "lambda_W")})
-    publish(xr.Dataset({"x": (("sample", "feature"), inputs(300))}), tmp_path / "inputs.zarr", {})
-    publish(layers, tmp_path / "layers.zarr", {})
+    publish(xr.Dataset({"x": (("sample", "feature"), inputs(300))}), tmp_path / "inputs.zarr", {}, registry())
+    publish(layers, tmp_path / "layers.zarr", {}, registry())
     manifests = {"inputs": [tmp_path / "inputs.json"], "hyperparameters": [tmp_path / "layers.json"]}
-    spec = {"activation": {"name": "erf", "parameters": {}}, "precision": precision}
+    spec = {"activation": {"name": "erf", "parameters": {}}, "infinite_width": {"precision": precision}}
     run_stage(find_stage("theory/infinite_width"), spec, manifests, tmp_path / "out.json", Resources(workers=2))
     assert any(re.search(r"infinite_width: (\d+) of \1 pieces", line) for line in caplog.messages)
     net = Network("erf", (5, 1, 1, 1), 1.0, 1.0, 1.0, 1.0)

@@ -14,7 +14,8 @@ from rgflow.activations.registry import activation
 from rgflow.errors import RgflowError
 from rgflow.network import Network
 from rgflow.theory.criticality.critical import critical
-from rgflow.theory.depth.single_input import kernel_flow
+from rgflow.theory.criticality.flow import midpoint_flow, pair_flow, to_midpoint
+from rgflow.theory.depth.single_input import kernel_flow, single_input_theory
 from rgflow.theory.initialization.exact import exact_theory
 from rgflow.theory.initialization.tensors import initialization_theory
 from rgflow.theory.learning.bayes import bayes_theory
@@ -110,9 +111,16 @@ def test_critical_residual_networks_keep_the_critical_kernel(name: str) -> None:
     assert residual.chi_perp_slope == pytest.approx(0.64 * point.chi_perp_slope)
 
 
-@pytest.mark.parametrize("xi", [(1.0, 1.0), (0.0, 0.5), (1.0, float("nan"))])
-def test_no_critical_residual_network_without_a_decaying_skip(xi: tuple[float, float]) -> None:
-    with pytest.raises(RgflowError, match=r"\|xi_2\| < 1"):
+@pytest.mark.parametrize(
+    ("xi", "message"),
+    [
+        ((1.0, 1.0), "needs a weaker skip connection, below 1"),
+        ((0.0, 0.5), "xi_1 = 0.0; it must be positive"),
+        ((1.0, float("nan")), "xi_2 = nan; it must be finite"),
+    ],
+)
+def test_no_critical_residual_network_without_a_decaying_skip(xi: tuple[float, float], message: str) -> None:
+    with pytest.raises(RgflowError, match=message):
         critical("relu").with_skip(*xi)
 
 
@@ -147,11 +155,28 @@ def test_kernels_of_the_outputs_and_what_is_learned_from_them() -> None:
     K, Theta = output_kernels(net, INPUTS)
     np.testing.assert_allclose(K, theory["K"], rtol=1e-10)
     np.testing.assert_allclose(Theta, theory["Theta"], rtol=1e-10)
-    posterior = bayes_theory(net, INPUTS[:1], np.ones((1, 10)), INPUTS[1:])
+    posterior = bayes_theory(net, INPUTS[:1], np.ones((1, 10)), INPUTS[1:], order="leading")
     np.testing.assert_allclose(posterior["posterior_mean"][1], K[1, 0] / K[0, 0])
 
 
-@pytest.mark.parametrize("call", [exact_theory, lambda net, _: kernel_flow(net, 1.0)])
+def test_flows_of_kernels_are_those_of_the_tensors() -> None:
+    net = network("gelu", (0.8, 0.7))
+    K = initialization_theory(net, INPUTS, ("K",))["K"].to_numpy()
+    np.testing.assert_allclose(pair_flow(net, K[0]), K, rtol=1e-9)
+    np.testing.assert_allclose(kernel_flow(net, INPUTS[0] @ INPUTS[0] / 3), K[:, 0, 0], rtol=1e-9)
+    close = np.array([INPUTS[0] - 1e-4 * INPUTS[1], INPUTS[0] + 1e-4 * INPUTS[1]])
+    near = to_midpoint(initialization_theory(net, close, ("K",), rtol=1e-13)["K"].to_numpy())
+    np.testing.assert_allclose(midpoint_flow(net, near[0]), near, rtol=1e-4, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        exact_theory,
+        lambda net, _: single_input_theory(net, 1.0),
+        lambda net, inputs: bayes_theory(net, inputs, np.ones((len(inputs), 4)), inputs),
+    ],
+)
 def test_laws_of_plain_networks_are_refused(call: Any) -> None:
     with pytest.raises(RgflowError, match=r"xi_1 = 1, xi_2 = 0.5: .* needs a plain network"):
         call(Network("linear", (3, 4, 4), 0.0, 1.0, xi_2=0.5), INPUTS)

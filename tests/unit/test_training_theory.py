@@ -12,8 +12,10 @@ import xarray as xr
 from rgflow.errors import RgflowError
 from rgflow.network import Network
 from rgflow.theory.learning.bayes import bayes_theory
+from rgflow.theory.learning.dynamics import learned_fraction
 from rgflow.theory.learning.output import output_kernels
-from rgflow.theory.learning.training import learned_fraction, learning_rate, training_theory
+from rgflow.theory.learning.rate import learning_rate
+from rgflow.theory.learning.training import training_theory
 
 NETWORK = Network("relu", (3, 9, 9, 2), 0.1, 1.7, lambda_b=(0.3, 0.2, 0.5), lambda_W=(1.0, 0.8, 1.2))
 STEPS = (0, 1, 2, 7, 40)
@@ -27,7 +29,7 @@ def data() -> dict[str, np.ndarray]:
 
 
 def theory(data: dict[str, np.ndarray], network: Network = NETWORK, **settings: Any) -> xr.Dataset:
-    return training_theory(network, **data, **{"steps": STEPS, **settings})
+    return training_theory(network, **data, **{"steps": STEPS, "order": "leading", **settings})
 
 
 def test_output_kernels_of_relu_are_the_arccosine_kernels() -> None:
@@ -161,7 +163,7 @@ def test_learned_fraction_is_accurate_for_all_rates(x: float, step: int) -> None
 )
 def test_bad_input_is_named(data: dict[str, np.ndarray], settings: dict[str, Any], message: str) -> None:
     with pytest.raises(RgflowError, match=message):
-        training_theory(NETWORK, **{**data, "steps": STEPS, **settings})
+        training_theory(NETWORK, **{**data, "steps": STEPS, "order": "leading", **settings})
 
 
 def test_a_network_that_learns_nothing_is_named(data: dict[str, np.ndarray]) -> None:
@@ -172,5 +174,5 @@ def test_a_network_that_learns_nothing_is_named(data: dict[str, np.ndarray]) -> 
 
 def test_a_kernel_that_overflows_names_its_layer(data: dict[str, np.ndarray]) -> None:
     explosive = Network("relu", (3, 9, 9, 9, 2), 0.0, 1e200)
-    with np.errstate(over="ignore", invalid="ignore"), pytest.raises(RgflowError, match="K at layer 2 is not finite"):
+    with np.errstate(over="ignore", invalid="ignore"), pytest.raises(RgflowError, match="K is not finite at layer 2"):
         theory(data, explosive)

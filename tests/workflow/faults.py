@@ -20,8 +20,8 @@ from typing import Any
 
 from rgflow.store.check import check_results
 from rgflow.store.manifest import read_manifest, store_of
-from rgflow.workflow.stage import STAGES
-from rgflow.workflow.study import Study
+from rgflow.study.catalogue import stages
+from rgflow.study.plan import Study
 
 CONFIG: dict[str, Any] = {
     "study": "faults",
@@ -36,8 +36,8 @@ DEEP = {"inputs": ["inputs"], "hyperparameters": ["deep"]}
 SHALLOW = {"inputs": ["inputs"], "hyperparameters": ["shallow"]}
 
 _context = multiprocessing.get_context("forkserver")
-_STAGES = [stage.module for stage in STAGES.values()]
-_context.set_forkserver_preload(["dask.array", "zarr", "rgflow.workflow.runner", "rgflow.store.publish", *_STAGES])
+_STAGES = [stage.run for stage in stages().values()]
+_context.set_forkserver_preload(["dask.array", "zarr", "rgflow.study.runner", "rgflow.store.publish", *_STAGES])
 
 
 @dataclass(frozen=True)
@@ -58,9 +58,9 @@ JOBS = {
         Job("theory/hyperparameters", TRAINING, "shallow", {}),
         Job("theory/initialization", INITIALIZATION, "theory", DEEP),
         Job("theory/learning_rate", TRAINING, "rate", SHALLOW),
-        Job("ensemble/block", {**INITIALIZATION, "block": "0000"}, "sampled", DEEP),
-        Job("ensemble/block", {**INITIALIZATION, "block": "0001"}, "sampled_1", DEEP),
-        Job("ensemble/combine", INITIALIZATION, "ensemble", {"blocks": ["sampled", "sampled_1"]}),
+        Job("ensemble/block", {**INITIALIZATION, "block": "0000"}, "block~0000", DEEP),
+        Job("ensemble/block", {**INITIALIZATION, "block": "0001"}, "block~0001", DEEP),
+        Job("ensemble/combine", INITIALIZATION, "ensemble", {"blocks": ["block~0000", "block~0001"]}),
         Job(
             "training/block",
             {**TRAINING, "block": "0000"},
@@ -118,8 +118,9 @@ class Results:
 
 def run_job(folder: Path, output: str, fault: str) -> None:
     """In the job's process: arm the fault, note the computation, run the stage."""
-    from rgflow.workflow import runner, stage
-    from rgflow.workflow.stage import Resources, find_stage
+    from rgflow.study import runner, stage
+    from rgflow.study.catalogue import find_stage
+    from rgflow.study.stage import Resources
 
     stage.code_digest = str  # not at stake here, and dearer than these small jobs
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell ignores it for what it starts in the background
@@ -182,9 +183,7 @@ def _small_files() -> None:
 
 def _few_files() -> None:
     """No further file can be opened."""
-    _wrap(
-        "rgflow.workflow.runner", "_publish", lambda call: (resource.setrlimit(resource.RLIMIT_NOFILE, (3, 3)), call())
-    )
+    _wrap("rgflow.study.runner", "_publish", lambda call: (resource.setrlimit(resource.RLIMIT_NOFILE, (3, 3)), call()))
 
 
 def _flipped_bit() -> None:
@@ -203,7 +202,7 @@ def _flipped_bit() -> None:
     publish.write_zarr = damaged
 
 
-_RUNNER, _PUBLISH, _MEMO = "rgflow.workflow.runner", "rgflow.store.publish", "rgflow.store.memo"
+_RUNNER, _PUBLISH, _MEMO = "rgflow.study.runner", "rgflow.store.publish", "rgflow.store.memo"
 
 KILLS: dict[str, Callable[[], None]] = {
     "killed while computing": _before(_RUNNER, "_compute", signal.SIGKILL),

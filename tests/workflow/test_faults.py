@@ -15,7 +15,7 @@ import pytest
 
 from .faults import FAILURES, JOBS, KILLS, STOPS, Results
 
-BLOCKS = ("sampled", "trained")
+BLOCKS = ("block~0000", "trained")
 OTHERS = ("theory", "ensemble")
 
 
@@ -85,12 +85,12 @@ def test_other_stages_killed(results: Results, undisturbed: Results, output: str
 
 @pytest.mark.parametrize("fault", FAILURES)
 def test_failing_jobs_leave_nothing(results: Results, undisturbed: Results, fault: str) -> None:
-    forget(results, "sampled")
-    assert results.run("sampled", fault) not in (0, None)
-    assert not (results.folder / "sampled.zarr").exists()
-    assert not results.manifest("sampled").exists()
-    assert_nothing_half(results, undisturbed, "sampled")
-    assert_recovers(results, undisturbed, "sampled")
+    forget(results, "block~0000")
+    assert results.run("block~0000", fault) not in (0, None)
+    assert not (results.folder / "block~0000.zarr").exists()
+    assert not results.manifest("block~0000").exists()
+    assert_nothing_half(results, undisturbed, "block~0000")
+    assert_recovers(results, undisturbed, "block~0000")
 
 
 @pytest.mark.parametrize("fault", ["killed before it renames", "killed between store and manifest"])
@@ -108,27 +108,27 @@ def test_a_finished_result_is_taken_from_the_memo_after_a_kill(
 def test_an_orphan_that_wakes_up_after_its_successor_finished(
     results: Results, undisturbed: Results, fault: str
 ) -> None:
-    forget(results, "sampled")
-    orphan = results.start("sampled", fault)
+    forget(results, "block~0000")
+    orphan = results.start("block~0000", fault)
     await_stop(orphan)
-    assert results.run("sampled") == 0
-    assert results.content("sampled") == undisturbed.expected("sampled")
+    assert results.run("block~0000") == 0
+    assert results.content("block~0000") == undisturbed.expected("block~0000")
     assert orphan.pid is not None
     os.kill(orphan.pid, signal.SIGCONT)
     orphan.join(60)
     assert orphan.exitcode == 0
-    assert_nothing_half(results, undisturbed, "sampled")
-    assert_recovers(results, undisturbed, "sampled")
+    assert_nothing_half(results, undisturbed, "block~0000")
+    assert_recovers(results, undisturbed, "block~0000")
     assert len(results.computed) == 2
 
 
 def test_two_writers_at_once_both_succeed(results: Results, undisturbed: Results) -> None:
-    forget(results, "sampled")
-    writers = [results.start("sampled") for _ in range(4)]
+    forget(results, "block~0000")
+    writers = [results.start("block~0000") for _ in range(4)]
     for writer in writers:
         writer.join(120)
     assert [writer.exitcode for writer in writers] == [0] * 4
-    assert_recovers(results, undisturbed, "sampled")
+    assert_recovers(results, undisturbed, "block~0000")
 
 
 def test_a_full_disk(results: Results, undisturbed: Results, tmp_path: Path) -> None:
@@ -148,24 +148,24 @@ def test_a_full_disk(results: Results, undisturbed: Results, tmp_path: Path) -> 
 
 
 def test_read_only_results(results: Results, undisturbed: Results, tmp_path: Path) -> None:
-    forget(results, "sampled")
+    forget(results, "block~0000")
     with mounted(tmp_path / "results", "--bind", str(results.folder)):
         remount_read_only(tmp_path / "results")
-        assert results.run("sampled") not in (0, None)
-    assert_recovers(results, undisturbed, "sampled")
+        assert results.run("block~0000") not in (0, None)
+    assert_recovers(results, undisturbed, "block~0000")
 
 
 @pytest.mark.parametrize("damage", ["truncated", "removed", "emptied"])
 def test_a_damaged_memo_is_computed_again(results: Results, undisturbed: Results, damage: str) -> None:
-    shutil.rmtree(results.folder / "sampled.zarr")
-    entry = next((results.folder / ".memo" / "sampled").iterdir())
+    shutil.rmtree(results.folder / "block~0000.zarr")
+    entry = next((results.folder / ".memo" / "block~0000").iterdir())
     chunk = next(p for p in sorted((entry / "store.zarr").rglob("c/**/*")) if p.is_file())
     if damage == "removed":
         chunk.unlink()
     else:
         os.truncate(chunk, 0 if damage == "emptied" else chunk.stat().st_size - 3)
-    assert_recovers(results, undisturbed, "sampled")
-    assert results.computed == ["sampled"]
+    assert_recovers(results, undisturbed, "block~0000")
+    assert results.computed == ["block~0000"]
 
 
 def flip(store: Path) -> None:
@@ -179,7 +179,7 @@ def flip(store: Path) -> None:
 def exchange(store: Path) -> None:
     """Put the store of the other block there, which is intact but not the one of the manifest."""
     shutil.rmtree(store)
-    shutil.copytree(store.with_name("sampled_1.zarr"), store)
+    shutil.copytree(store.with_name("block~0001.zarr"), store)
 
 
 @pytest.mark.parametrize(
@@ -195,7 +195,7 @@ def test_a_damaged_input_stops_the_stage_and_is_named(
 ) -> None:
     """A block is damaged, in the memo too, which shares its files; following the advice repairs all."""
     forget(results, "ensemble")
-    damaged = results.folder / "sampled.zarr"
+    damaged = results.folder / "block~0000.zarr"
     damage(damaged)
     assert results.run("ensemble") not in (0, None)
     *_, line = (results.folder / "stderr.log").read_text().splitlines()
@@ -205,24 +205,24 @@ def test_a_damaged_input_stops_the_stage_and_is_named(
     assert not (results.folder / "ensemble.zarr").exists()
 
     shutil.rmtree(damaged, ignore_errors=True)
-    assert_recovers(results, undisturbed, "sampled")
+    assert_recovers(results, undisturbed, "block~0000")
     assert_recovers(results, undisturbed, "ensemble")
 
 
 def test_clocks_of_nodes_do_not_matter(results: Results, undisturbed: Results) -> None:
     for path in results.folder.rglob("*"):
         os.utime(path, (time.time() + 7200,) * 2)
-    shutil.rmtree(results.folder / "sampled.zarr")
-    assert_recovers(results, undisturbed, "sampled")
+    shutil.rmtree(results.folder / "block~0000.zarr")
+    assert_recovers(results, undisturbed, "block~0000")
     assert results.computed == []
 
 
 def test_leftovers_of_another_host_are_not_touched(results: Results) -> None:
     """A process id says nothing about a process of another node, which may still be writing."""
-    foreign = results.folder / ".sampled.zarr.elsewhere-1-00000000.tmp"
+    foreign = results.folder / ".block~0000.zarr.elsewhere-1-00000000.tmp"
     foreign.mkdir()
-    forget(results, "sampled")
-    assert results.run("sampled") == 0
+    forget(results, "block~0000")
+    assert results.run("block~0000") == 0
     assert foreign.exists()
 
 

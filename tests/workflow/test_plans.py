@@ -22,6 +22,6 @@ def test_the_plan_of_the_residual_study(fresh: Project) -> None:
 def test_the_plan_of_the_dntk_study(fresh: Project) -> None:
     shutil.copy(PROJECT / "studies" / "dntk.yaml", fresh.folder / "config.yaml")
     planned = fresh.planned()
-    assert planned["dntk"] == 6
+    assert planned["dntk_sample"] == 6
     assert planned["theory_dntk"] == planned["comparison_dntk"] == planned["figures_dntk"] == 2
     assert not {"ensemble_block", "theory_initialization", "training_block"} & planned.keys()

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from rgflow.store.check import check_results
-from rgflow.workflow.study import Study
+from rgflow.study.plan import Study
 
 from .conftest import TINY, Project, copy_project
 
@@ -112,7 +112,7 @@ def test_a_killed_worker_of_an_attached_dask_cluster_loses_nothing(sampled: Proj
     from distributed import Client, LocalCluster
 
     labels = {"activation": "tanh", "init": "critical", "depth": "3", "width": "16", "block": "0000"}
-    spec = json.loads(Study(TINY).spec("ensemble/block", labels)) | {"count": 60_000}
+    spec = json.loads(Study(TINY).spec("ensemble/block", labels)) | {"block": {"first": 0, "count": 60_000}}
     job = ["ensemble", "block", "--spec", json.dumps(spec)]
     for role, manifest in (("inputs", "inputs.json"), ("hyperparameters", f"theory/hyperparameters/{NARROW}.json")):
         job += ["--input", role, str(sampled.results / manifest)]

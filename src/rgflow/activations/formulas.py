@@ -134,10 +134,11 @@ def sigmoid(z: Array, order: int) -> list[Array]:
     return [namespace(z).expit(z), *(part / 2 for part in derivatives)]
 
 
-def softplus(z: Array, order: int) -> list[Array]:
+def softplus(z: Array, order: int, beta: float = 1.0) -> list[Array]:
+    """log(1 + e^(beta z)) / beta."""
     xp = namespace(z)
-    value = xp.clip(z, 0.0, math.inf) + xp.log1p(xp.exp(-xp.abs(z)))
-    return [value, *(sigmoid(z, order - 1) if order else ())]
+    value = xp.clip(z, 0.0, math.inf) + xp.log1p(xp.exp(-xp.abs(beta * z))) / beta
+    return [value, *(rescale(sigmoid, z, order - 1, beta) if order else ())]
 
 
 def swish(z: Array, order: int, beta: float) -> list[Array]:

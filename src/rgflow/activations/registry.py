@@ -6,7 +6,7 @@ import difflib
 import inspect
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property, partial
 from typing import Any
 
@@ -23,10 +23,18 @@ Tower = Callable[[Array, int], list[Array]]
 
 @dataclass(frozen=True)
 class Activation:
-    """One activation function sigma; compares, hashes and pickles by name and parameters.
+    """One activation function sigma; compares and hashes by name, parameters and, of a user's own, the function itself.
+
+    Registered ones are made by :func:`activation`; of one's own it needs at least the derivatives, ``tower``.
 
     Attributes
     ----------
+    name, items
+        Name and parameters.
+    tower
+        (z, order) -> [sigma(z), ..., sigma^(order)(z)].
+    fast
+        z -> (sigma(z), sigma'(z)), if that is cheaper than the tower.
     kinks
         Points where sigma is not analytic; the derivatives at such a point are those of one of its sides.
     slopes
@@ -39,17 +47,32 @@ class Activation:
         length over which they may grow as much in the complex plane as four factors near a pole would.
     in_place
         Torch kernels that overwrite, if sigma' is a function of sigma, else None.
+    function
+        A user's own function, from which the derivatives were made, else None.
+
+    Raises
+    ------
+    RgflowError
+        No tower.
     """
 
     name: str
     items: tuple[tuple[str, float], ...] = ()
-    tower: Tower = field(compare=False, repr=False, default=formulas.linear)
+    tower: Tower = field(compare=False, repr=False, default=None)  # type: ignore[assignment]
     fast: Callable[[Array], tuple[Array, Array]] | None = field(compare=False, repr=False, default=None)
     kinks: tuple[float, ...] = field(compare=False, repr=False, default=())
     slopes: tuple[float, float] | None = field(compare=False, repr=False, default=None)
     analytic_radius: float = field(compare=False, repr=False, default=math.inf)
     quadrature_radius: float = field(compare=False, repr=False, default=math.inf)
     in_place: InPlace | None = field(compare=False, repr=False, default=None)
+    function: Callable[..., Any] | None = field(repr=False, default=None)
+
+    def __post_init__(self) -> None:
+        if self.tower is None:
+            raise RgflowError(
+                f"Activation({self.name!r}) has no derivatives: rgflow.activation({self.name!r}) looks a name up, "
+                "Activation(name, tower=...) makes one of your own"
+            )
 
     @property
     def parameters(self) -> dict[str, float]:
@@ -97,7 +120,9 @@ class Activation:
         return tuple(float(part) for part in self.derivatives(0.0, MAX_ORDER))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _rebuild, (self.name, self.items)
+        if self.name in _BUILDERS or _is_file(self.name):
+            return _rebuild, (self.name, self.items)
+        return type(self), tuple(getattr(self, attribute.name) for attribute in fields(self))
 
 
 def first_jump(below: Sequence[float], above: Sequence[float]) -> float:
@@ -133,6 +158,11 @@ def _monomial(power: float = 2) -> dict[str, Any]:
     return _entire(partial(formulas.monomial, power=int(power)), math.inf, slopes=(1.0, 1.0) if power == 1 else None)
 
 
+def _softplus(beta: float = 1.0) -> dict[str, Any]:
+    _require_positive("softplus", "beta", beta)
+    return _analytic(partial(formulas.softplus, beta=beta), math.pi / beta)
+
+
 def _swish(beta: float = 1.0) -> dict[str, Any]:
     _require_positive("swish", "beta", beta)
     fast = partial(formulas.swish_fast, beta=beta)
@@ -163,7 +193,7 @@ _BUILDERS: Mapping[str, Callable[..., dict[str, Any]]] = {
     "sin": lambda: _entire(formulas.sin, 4.0),
     "cos": lambda: _entire(formulas.cos, 4.0),
     "sigmoid": lambda: _analytic(formulas.sigmoid, math.pi, in_place=in_place.SIGMOID),
-    "softplus": lambda: _analytic(formulas.softplus, math.pi),
+    "softplus": _softplus,
     "swish": _swish,
     "gelu": lambda: _entire(formulas.gelu, 2.6, fast=formulas.gelu_fast),
     "erf": lambda: _entire(formulas.erf, 1.85),
@@ -176,6 +206,10 @@ _BUILDERS: Mapping[str, Callable[..., dict[str, Any]]] = {
 }
 
 
+# parameters that came later than the activation: the default leaves its label, and so the draws of its networks, as it was
+_UNNAMED = {"softplus": (("beta", 1.0),)}
+
+
 def _rebuild(name: str, items: tuple[tuple[str, float], ...]) -> Activation:
     return activation(name, **dict(items))
 
@@ -185,39 +219,68 @@ def names() -> tuple[str, ...]:
     return tuple(sorted(_BUILDERS))
 
 
-def activation(name: str | Activation, **parameters: float) -> Activation:
-    """The activation called `name`.
+# what torch and others call them; case and underscores do not matter
+_ALIASES = {"silu": "swish", "identity": "linear", "heaviside": "perceptron"}
+
+
+def activation(name: str | Activation | Callable[..., Any], **parameters: float) -> Activation:
+    """The activation of a name, or made of a function.
 
     Parameters
     ----------
     name
-        A registered name (see `names`), ``"path/to/file.py:function"`` for a torch-differentiable function of one
-        tensor, or an `Activation`, which is returned unchanged.
+        A registered name (see `names`), or torch's for it, such as ``silu`` or ``LeakyReLU``; ``"path/to/file.py:function"``
+        for a function of one tensor in a file; an elementwise function or ``torch.nn.Module``, see
+        :func:`rgflow.activations.user.own_activation`; or an `Activation`, which is returned unchanged.
     **parameters
         Parameters of the activation, such as ``slope`` of ``leaky_relu``; defaults fill what is missing.
 
     Raises
     ------
     RgflowError
-        Unknown name or parameter, or a parameter value that is not allowed.
+        Unknown name or parameter, a parameter value that is not allowed, or a function that is not elementwise or not
+        differentiable.
     """
     if isinstance(name, Activation):
         if parameters:
             raise RgflowError(f"{name.label}: parameters are fixed already; give the name as a string to change them")
         return name
-    if ".py:" in name:
+    if not isinstance(name, str):
+        from rgflow.activations.user import own_activation
+
+        return own_activation(name, parameters)
+    if _is_file(name):
         from rgflow.activations.user import load_activation
 
         return load_activation(name, parameters)
-    if name not in _BUILDERS:
+    return _registered(name, parameters)
+
+
+def _is_file(name: str) -> bool:
+    return ".py:" in name
+
+
+def _registered(name: str, parameters: Mapping[str, float]) -> Activation:
+    found = name if name in _BUILDERS else _known_names().get(_plain(name))
+    if found is None:
         raise RgflowError(f"unknown activation {name!r}{_near_miss(name)}; known: {', '.join(names())}")
-    complete = _complete_parameters(name, parameters)
-    return Activation(name, tuple(complete.items()), **_BUILDERS[name](**complete))
+    complete = _complete_parameters(found, parameters)
+    named = tuple(item for item in complete.items() if item not in _UNNAMED.get(found, ()))
+    return Activation(found, named, **_BUILDERS[found](**complete))
+
+
+def _plain(name: str) -> str:
+    return name.lower().replace("_", "")
+
+
+def _known_names() -> dict[str, str]:
+    """Registered names by every way to write them."""
+    return {**{_plain(name): name for name in _BUILDERS}, **_ALIASES}
 
 
 def _near_miss(name: str) -> str:
-    close = difflib.get_close_matches(name.lower(), names(), n=1)
-    return f" (did you mean {close[0]!r}?)" if close else ""
+    close = difflib.get_close_matches(_plain(name), _known_names(), n=1)
+    return f" (did you mean {_known_names()[close[0]]!r}?)" if close else ""
 
 
 def _complete_parameters(name: str, parameters: Mapping[str, float]) -> dict[str, float]:

@@ -72,7 +72,7 @@ def depth_exponents(theory: xr.Dataset, ensembles: xr.Dataset, first_layer: int 
     Parameters
     ----------
     theory, ensembles : xr.Dataset
-        As in :func:`rgflow.comparison.compare.compare_initialization`.
+        As in :func:`rgflow.comparison.compare.compare`.
     first_layer : int
         Start of the fitted window.
 

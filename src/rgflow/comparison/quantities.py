@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from rgflow.tensors import TENSORS
+
 Permutation = tuple[int, ...]
 
 
@@ -66,35 +68,15 @@ def _group(generators: tuple[Permutation, ...]) -> set[Permutation]:
         group |= products
 
 
-_PAIR = ("layer", "sample_1", "sample_2")
-_TRIPLE = (*_PAIR, "sample_3")
-_QUAD = (*_PAIR, "sample_3", "sample_4")
+def tensor_quantities(*names: str) -> tuple[Quantity, ...]:
+    """Tensors at initialization as quantities, from their records."""
+    records = (TENSORS[name] for name in names)
+    return tuple(Quantity(t.name, t.name, t.dims, t.symmetries, t.next_order, t.symbol) for t in records)
+
+
+INITIALIZATION = tensor_quantities("K", "T3", "V", "V6", "Theta", "D", "F", "A", "B")
+DNTK = tensor_quantities("P", "Q", "R", "S", "T", "U")
 _SWAP = ((1, 0),)
-_WITHIN_FIRST, _WITHIN_SECOND, _EXCHANGE = (1, 0, 2, 3), (0, 1, 3, 2), (2, 3, 0, 1)
-
-INITIALIZATION = (
-    Quantity("K", "K", _PAIR, _SWAP, "G1", "K"),
-    Quantity("T3", "T3", _TRIPLE, ((0, 2, 1),), None, "T"),
-    Quantity("V", "V", _QUAD, (_WITHIN_FIRST, _EXCHANGE), None, "V"),
-    Quantity("V6", "V6", ("layer", "sample_1"), (), None, "V^{(6)}"),
-    Quantity("Theta", "Theta", _PAIR, _SWAP, "Theta1", r"\Theta"),
-    Quantity("D", "D", _QUAD, (_WITHIN_FIRST, _WITHIN_SECOND), None, "D"),
-    Quantity("F", "F", _QUAD, (_EXCHANGE,), None, "F"),
-    Quantity("A", "A", _QUAD, (_WITHIN_FIRST, _EXCHANGE), None, "A"),
-    Quantity("B", "B", _QUAD, ((1, 0, 3, 2), _EXCHANGE), None, "B"),
-)
-"""Tensors at initialization (V6 of a single input): T3_1(23) is symmetric in its pair, V and A in each pair and under
-exchange of the pairs, D_1234 in each pair, F_1324 = F_2413, B_1324 = B_3142 = B_2413."""
-
-DNTK = (
-    Quantity("P", "P", _QUAD, ((0, 2, 1, 3),), None, "P"),
-    Quantity("Q", "Q", _QUAD, (), None, "Q"),
-    Quantity("R", "R", _QUAD, (_WITHIN_SECOND,), None, "R"),
-    Quantity("S", "S", _QUAD, ((1, 0, 3, 2),), None, "S"),
-    Quantity("T", "T", _QUAD, (_EXCHANGE,), None, "T"),
-    Quantity("U", "U", _QUAD, (_EXCHANGE,), None, "U"),
-)
-"""Differentials of the NTK: P_0123 = P_0213, R_0123 = R_0132, S_1234 = S_2143, T_1324 = T_2413, U_1423 = U_2314."""
 
 TRAINING = (
     Quantity("prediction_mean", "prediction_mean", ("step", "sample", "output"), (), None, r"\mathrm{E}\,z"),
@@ -106,10 +88,8 @@ TRAINING = (
         None,
         r"\mathrm{Cov}\,z",
     ),
-    Quantity("train_loss", "train_loss_mean", ("step",), (), None, r"\mathcal{L}_\mathrm{train}"),
-    Quantity("test_loss", "test_loss_mean", ("step",), (), None, r"\mathcal{L}_\mathrm{test}"),
-    Quantity("NTK", "NTK_mean", ("ntk_step", "ntk_sample_1", "ntk_sample_2"), _SWAP, None, r"\hat{H}"),
+    Quantity("train_loss", "train_loss", ("step",), (), None, r"\mathcal{L}_\mathrm{train}"),
+    Quantity("test_loss", "test_loss", ("step",), (), None, r"\mathcal{L}_\mathrm{test}"),
+    Quantity("NTK", "NTK", ("ntk_step", "ntk_sample_1", "ntk_sample_2"), _SWAP, None, r"\hat{H}"),
 )
 """Observables of training, with the kernel prediction (infinite width) as theory."""
-
-SYMBOLS = {quantity.name: quantity.symbol for quantity in (*INITIALIZATION, *DNTK, *TRAINING)}

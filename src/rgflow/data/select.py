@@ -1,23 +1,55 @@
-"""Selection of the inputs of a study: classes, counts, normalization, targets; the same for the same seed, always."""
+"""Selection of the inputs of a study: classes or values, counts, normalization; the same for the same seed, always."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rgflow.data.sources import Samples, draw_circle, draw_gaussian, read_digits, read_idx, read_npz
+from rgflow.data.sources import (
+    Samples,
+    draw_circle,
+    draw_gaussian,
+    read_breast_cancer,
+    read_diabetes,
+    read_digits,
+    read_idx,
+    read_npz,
+)
 from rgflow.errors import RgflowError
 
 if TYPE_CHECKING:
     import xarray as xr
 
+_LARGEST, _SMALLEST = 1e100, 1e-100  # of inputs: their squares are summed
+
 
 @dataclass(frozen=True)
 class Selection:
-    """What to select; the keys of ``inputs`` in the configuration."""
+    """What to select; the keys of ``inputs`` in the configuration.
+
+    Attributes
+    ----------
+    source, path
+        Which data.
+    classes
+        Labels to keep, where targets are classes.
+    train, test
+        How many samples to learn and to predict.
+    probes
+        How many inputs serve at initialization.
+    features
+        Of the gaussian set.
+    normalization
+        See ``normalize``.
+    seed
+        Key of the choice.
+    targets
+        "classes": -1 and +1 or one-hot, by label; "values": real numbers as they are; "auto": what the source has.
+    """
 
     source: str
     classes: list[int]
@@ -28,6 +60,7 @@ class Selection:
     normalization: str
     seed: int
     path: str | None = None
+    targets: str = "auto"
 
 
 def select_inputs(selection: Selection) -> xr.Dataset:
@@ -36,48 +69,54 @@ def select_inputs(selection: Selection) -> xr.Dataset:
     Returns
     -------
     xr.Dataset
-        ``x`` (sample, feature) and ``y`` (sample, output), training inputs first; ``probe`` (sample) marks the inputs
-        used at initialization: the first of each class in turn. Coordinates: ``role`` ("train" or "test"), ``label`` (class)
-        and ``source_row`` (row in the source). Two classes give one output with targets -1 and +1, more give one-hot targets.
+        ``x`` (sample, feature) and ``y`` (sample, output), training inputs first; ``probe`` (sample) marks the inputs used
+        at initialization, the first ones. Coordinates: ``role`` ("train" or "test"), ``source_row`` (row in the source)
+        and, of classes, ``label``. Classes are taken in turn; two of them give one output with targets -1 and +1, more
+        give one-hot targets. Targets that are values stay as they are in the source.
 
     Raises
     ------
     RgflowError
-        If the source cannot be read, or has too few samples of a class.
+        If the source cannot be read, has too few samples, has no targets of the kind asked for, or inputs so large or
+        small that their squares leave the range of numbers.
     """
     import xarray as xr
 
-    x, labels = read_source(selection)
-    rows = _choose_rows(labels, selection)
+    x, known = read_source(selection)
+    by_class = _are_classes(known, selection)
+    rows = _rows_of_classes(known, selection) if by_class else _rows_of_values(len(known), selection)
     samples = np.arange(len(rows))
+    chosen = known[rows]
+    coords = {
+        "sample": samples,
+        "role": ("sample", np.where(samples < selection.train, "train", "test")),
+        "source_row": ("sample", rows),
+    }
     return xr.Dataset(
         {
             "x": (("sample", "feature"), normalize(x[rows], selection.normalization)),
-            "y": (("sample", "output"), targets(labels[rows], selection.classes)),
+            "y": (("sample", "output"), targets(chosen, selection.classes) if by_class else _values(chosen)),
             "probe": ("sample", samples < selection.probes),
         },
-        coords={
-            "sample": samples,
-            "role": ("sample", np.where(samples < selection.train, "train", "test")),
-            "label": ("sample", labels[rows]),
-            "source_row": ("sample", rows),
-        },
+        coords=coords | ({"label": ("sample", chosen)} if by_class else {}),
     )
 
 
 def read_source(selection: Selection) -> Samples:
-    """Inputs and labels of the chosen source."""
-    count = 4 * (selection.train + selection.test)
-    path = Path(selection.path or "")
-    if selection.source == "npz":
-        return read_npz(path)
-    if selection.source == "idx":
-        return read_idx(path)
-    if selection.source == "gaussian":
-        return draw_gaussian(count, selection.features, selection.seed)
-    if selection.source == "circle":
-        return draw_circle(count)
-    return read_digits()
+    """Inputs with the labels or values of the chosen source."""
+    count, path = 4 * (selection.train + selection.test), Path(selection.path or "")
+    sources: Mapping[str, Callable[[], Samples]] = {
+        "digits": read_digits,
+        "breast_cancer": read_breast_cancer,
+        "diabetes": read_diabetes,
+        "npz": lambda: read_npz(path),
+        "idx": lambda: read_idx(path),
+        "gaussian": lambda: draw_gaussian(count, selection.features, selection.seed),
+        "circle": lambda: draw_circle(count),
+    }
+    if selection.source not in sources:
+        raise RgflowError(f"inputs: source = {selection.source!r}; it must be one of {', '.join(sources)}")
+    return sources[selection.source]()
 
 
 def normalize(x: np.ndarray, how: str) -> np.ndarray:
@@ -85,7 +124,17 @@ def normalize(x: np.ndarray, how: str) -> np.ndarray:
 
     ``standardize`` gives every feature zero mean and unit variance over the selected inputs (constant features become 0);
     ``sphere`` subtracts the mean input and scales each to |x|^2 = n_0, so that K^(1)_aa = C_b + C_W; ``none`` leaves them.
+
+    Raises
+    ------
+    RgflowError
+        Inputs whose squares leave the range of numbers, or with ``sphere`` an input that equals the mean.
     """
+    largest = np.abs(x).max()
+    if largest > _LARGEST or 0 < largest < _SMALLEST:
+        raise RgflowError(
+            f"inputs: their largest entry is {largest:.3g}; squares leave the range of numbers: rescale them"
+        )
     if how == "none":
         return x
     centred = x - x.mean(axis=0)
@@ -106,7 +155,25 @@ def targets(labels: np.ndarray, classes: list[int]) -> np.ndarray:
     return np.asarray(np.eye(len(classes))[position])
 
 
-def _choose_rows(labels: np.ndarray, selection: Selection) -> np.ndarray:
+def _values(known: np.ndarray) -> np.ndarray:
+    """Targets (sample, output) that are the values of the source; integers become numbers."""
+    return np.asarray(known.reshape(len(known), -1), dtype=float)
+
+
+def _are_classes(known: np.ndarray, selection: Selection) -> bool:
+    """Whether targets are classes; labels may also serve as values, but values are no labels."""
+    has_labels = known.dtype.kind == "i"
+    if selection.targets not in ("auto", "classes", "values"):
+        raise RgflowError(f"inputs: targets = {selection.targets!r}; it must be one of auto, classes, values")
+    if selection.targets == "classes" and not has_labels:
+        where = selection.path or selection.source
+        raise RgflowError(
+            f"inputs: targets = 'classes', but y of {where} holds real values, not integer labels; use 'values'"
+        )
+    return has_labels and selection.targets != "values"
+
+
+def _rows_of_classes(labels: np.ndarray, selection: Selection) -> np.ndarray:
     """Rows of the source: classes in turn, within a class a random order fixed by the seed; training inputs first."""
     total = selection.train + selection.test
     per_class = -(-total // len(selection.classes))
@@ -120,3 +187,11 @@ def _choose_rows(labels: np.ndarray, selection: Selection) -> np.ndarray:
             )
         columns.append(generator.permutation(rows)[:per_class])
     return np.stack(columns, axis=1).ravel()[:total]
+
+
+def _rows_of_values(count: int, selection: Selection) -> np.ndarray:
+    """Rows of the source in a random order fixed by the seed."""
+    total = selection.train + selection.test
+    if count < total:
+        raise RgflowError(f"inputs: {selection.path or selection.source} has {count} samples, {total} are needed")
+    return np.random.default_rng([selection.seed, 1]).permutation(count)[:total]

@@ -5,12 +5,9 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
-from rgflow.comparison.quantities import DNTK, INITIALIZATION, SYMBOLS, Quantity
+from rgflow.comparison.quantities import tensor_quantities
 from rgflow.errors import RgflowError
-
-_QUANTITIES = (*INITIALIZATION, *DNTK)
-TENSORS = tuple(quantity.name for quantity in _QUANTITIES)
-"""Order of the panels of a figure of tensors at initialization."""
+from rgflow.tensors import TENSORS
 
 _ROUNDING = 1e-9
 
@@ -43,7 +40,7 @@ def along_layers(comparison: xr.Dataset, quantity: str, legs: tuple[int, ...]) -
     """
     components = of_quantity(comparison, quantity)
     chosen = np.ones(components.sizes["component"], dtype=bool)
-    for leg, position in enumerate(_quantity(quantity).canonical(legs), start=1):
+    for leg, position in enumerate(tensor_quantities(quantity)[0].canonical(legs), start=1):
         chosen &= components[f"sample_{leg}"].values == position
     if not chosen.any():
         raise RgflowError(f"the comparison holds no component {legs} of {quantity}")
@@ -52,12 +49,7 @@ def along_layers(comparison: xr.Dataset, quantity: str, legs: tuple[int, ...]) -
 
 def legs_of(quantity: str) -> int:
     """Number of inputs a tensor at initialization depends on: K, Theta 2, T3 3, V, D, F, A, B and P to U 4, V6 here 1."""
-    return len(_quantity(quantity).dims) - 1
-
-
-def _quantity(name: str) -> Quantity:
-    (quantity,) = (known for known in _QUANTITIES if known.name == name)
-    return quantity
+    return TENSORS[quantity].legs
 
 
 def tensor_symbol(quantity: str, legs: tuple[int, ...]) -> str:
@@ -65,4 +57,4 @@ def tensor_symbol(quantity: str, legs: tuple[int, ...]) -> str:
     index = "".join(map(str, legs))
     paired = {"V": f"({index[:2]})({index[2:]})", "T3": f"{index[:1]}({index[1:]})"}
     paired["A"] = paired["V"]
-    return f"${SYMBOLS[quantity]}_{{{paired.get(quantity, index)}}}$"
+    return f"${TENSORS[quantity].symbol}_{{{paired.get(quantity, index)}}}$"

@@ -14,12 +14,13 @@ from rgflow.errors import RgflowError
 from rgflow.gaussian.averages import Orders
 from rgflow.gaussian.kinked import KinkedMoments
 from rgflow.gaussian.moments import MAX_FACTORS, Array, Moments, product_index, subsets
+from rgflow.gaussian.parallel import apart_of
 from rgflow.gaussian.scale_invariant import ScaleInvariantMoments
 from rgflow.gaussian.smooth import SmoothMoments
 from rgflow.gaussian.vanishing import VanishingMoments
 
 _PATTERNS = [(0,) * (MAX_FACTORS - primes) + (1,) * primes for primes in range(MAX_FACTORS + 1)]
-_SAME = 1e-14  # relative variance of z_a - z_b below which two inputs are one
+_SAME = 1e-28  # relative variance of z_a - z_b below which two inputs are one
 
 
 class Expectations:
@@ -35,6 +36,9 @@ class Expectations:
         Covariance (N, N), symmetric and positive semidefinite.
     rtol
         Relative error allowed in every average, relative to the root mean squares of its factors.
+    apart
+        1 - |correlation| (N, N), where it is known better than K tells it: relu's averages depend on the angle between two
+        inputs, whose error is the root of that of the correlation.
 
     Raises
     ------
@@ -42,11 +46,15 @@ class Expectations:
         K is not a covariance, or an average does not reach `rtol`.
     """
 
-    def __init__(self, activation: Activation, K: ArrayLike, rtol: float = 1e-10) -> None:
+    def __init__(
+        self, activation: Activation, K: ArrayLike, rtol: float = 1e-10, apart: ArrayLike | None = None
+    ) -> None:
         covariance = _checked_covariance(K)
-        self._distinct, self._position = _distinct_inputs(covariance)
-        self._K = covariance[np.ix_(self._distinct, self._distinct)]
-        self._moments = _engine(activation, self._K, rtol)
+        distances = apart_of(covariance) if apart is None else np.asarray(apart, dtype=np.float64)
+        self._distinct, self._position = _distinct_inputs(covariance, distances)
+        chosen = np.ix_(self._distinct, self._distinct)
+        self._K = covariance[chosen]
+        self._moments = _engine(activation, self._K, rtol, distances[chosen])
         self._quartics: dict[tuple[int, ...], Array] = {}
         self._pair_entries: dict[tuple[int, ...], tuple[NDArray[np.intp], Array]] = {}
 
@@ -159,13 +167,15 @@ def _place(taken: tuple[int, ...], _: int) -> int:
     return product_index(len(taken), sum(taken))
 
 
-def _engine(activation: Activation, K: Array, rtol: float) -> Moments:
+def _engine(activation: Activation, K: Array, rtol: float, apart: Array) -> Moments:
     if not K.any():
         return SmoothMoments(activation, K, rtol)  # at a single point there are no kinks
     if activation.kinks and not K.diagonal().all():
-        return VanishingMoments(activation, K, lambda others: _engine(activation, others, rtol))
+        there = K.diagonal() > 0
+        rest = apart[np.ix_(there, there)]
+        return VanishingMoments(activation, K, lambda others: _engine(activation, others, rtol, rest))
     if activation.slopes is not None:
-        return ScaleInvariantMoments(activation, K, rtol)
+        return ScaleInvariantMoments(activation, K, rtol, apart)
     if activation.kinks:
         return KinkedMoments(activation, K, rtol)
     return SmoothMoments(activation, K, rtol)
@@ -177,7 +187,10 @@ def _checked_covariance(K: ArrayLike) -> Array:
         raise RgflowError(f"Expectations: K has shape {covariance.shape}; allowed: (N, N)")
     if not np.all(np.isfinite(covariance)):
         raise RgflowError("Expectations: K has non-finite entries")
-    scale = max(float(np.abs(covariance).max()), np.finfo(float).tiny)
+    tiny = float(np.finfo(np.float64).tiny)
+    if (smallest := covariance.diagonal()[covariance.diagonal() > 0].min(initial=1.0)) < tiny:
+        raise RgflowError(f"Expectations: K has the variance {smallest:.3g}, below the range of float64, {tiny:.2g}")
+    scale = max(float(np.abs(covariance).max()), tiny)
     if not np.allclose(covariance, covariance.T, rtol=0, atol=1e-10 * scale):
         raise RgflowError("Expectations: K is not symmetric")
     if (lowest := float(np.linalg.eigvalsh(covariance)[0])) < -1e-8 * scale:
@@ -185,10 +198,12 @@ def _checked_covariance(K: ArrayLike) -> Array:
     return (covariance + covariance.T) / 2
 
 
-def _distinct_inputs(K: Array) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+def _distinct_inputs(K: Array, apart: Array) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Representatives of the inputs that differ, and for every input the position of its representative."""
-    variance = K.diagonal()
-    same = variance[:, None] + variance - 2 * K <= _SAME * (variance[:, None] + variance)
+    deviation = np.sqrt(K.diagonal())
+    size = np.multiply.outer(deviation, deviation)
+    distance = (deviation[:, None] - deviation) ** 2 + 2 * size * np.where(K >= 0, apart, 2 - apart)
+    same = distance <= _SAME * (deviation[:, None] ** 2 + deviation**2)
     representative = np.argmax(same, axis=1)
     distinct, position = np.unique(representative, return_inverse=True)
     return distinct, position

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cached_property, partial
 
 import numpy as np
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 from rgflow.activations.registry import MAX_ORDER, Activation
 from rgflow.errors import RgflowError
 from rgflow.gaussian.density import density_derivative
-from rgflow.gaussian.moments import MAX_FACTORS, Array, powers, product_values, subsets
+from rgflow.gaussian.moments import MAX_FACTORS, Array, powers, product_scales, product_values, subsets
 from rgflow.gaussian.nested import Family, contract, flattest_order
 from rgflow.gaussian.nodes import panel_rule, piecewise_edges
 from rgflow.gaussian.parallel import ParallelPair, parallel_pairs
@@ -25,10 +26,12 @@ from rgflow.gaussian.planar import is_planar, is_spatial, planar_product_means, 
 from rgflow.gaussian.price import price_gradient, price_hessian
 from rgflow.gaussian.single import kinked_rule, single_mean
 
+_ROUNDING = 1e-14
 _REACH = 8.5  # standard deviations
 _PANEL = 3.0  # conditional standard deviations per panel
 _COUNT, _CONTROL_COUNT = 16, 20  # nodes per panel
 _TENSOR_COUNT, _TENSOR_CONTROL_COUNT = 8, 10  # where cost grows with their fourth power
+_SAFETY = 2.0  # the control has an error too, and not all products are compared
 _SPARED = 2  # nodes of a panel that integrals over three dimensions do without
 _LARGEST_GRID = {2: 200_000, 3: 5_000, 4: 400}  # nodes per input: what fits time and memory
 _POINTS_AT_ONCE = 128
@@ -45,32 +48,32 @@ class KinkedMoments:
     """
 
     def __init__(self, activation: Activation, K: Array, rtol: float) -> None:
-        self.error = 0.0
+        self.error = _ROUNDING
         self._activation, self._K, self._rtol = activation, K, rtol
 
     def pair(self, p: int, q: int) -> Array:
-        result = np.array(self._tables[p, q])
+        result = self._table(p, q)
         np.fill_diagonal(result, np.asarray(single_mean(self._activation, (p, q), self._K.diagonal())))
         for (a, b), line in self._parallel.items():
-            result[a, b], result[b, a] = line.mean(p, q), line.mean(q, p)
+            result[a, b], result[b, a] = self._line_mean(line, p, q), self._line_mean(line, q, p)
         return result
 
     def gradient(self, p: int) -> Array:
         if p == 0 and not self._has_jumps:
             slots = price_gradient(self.pair, p)
         else:
-            slots = price_gradient(lambda i, j: self._tables[i, j], p)
+            slots = price_gradient(self._table, p)
             for (a, b), line in self._parallel.items():
-                slots[a, b, 0] = slots[b, a, 2] = line.scale_derivative(p, 1)
+                slots[a, b, 0] = slots[b, a, 2] = self._line_derivative(line, p, 1)
         diagonal = np.arange(len(slots))
         slots[diagonal, diagonal] = 0.0
         slots[diagonal, diagonal, 1] = [self._variance_derivative(p, 1, K) for K in self._K.diagonal()]
         return slots
 
     def hessian(self, p: int) -> Array:
-        slots = price_hessian(lambda i, j: self._tables[i, j], p)
+        slots = price_hessian(self._table, p)
         for (a, b), line in self._parallel.items():
-            slots[a, b, 0, 0] = slots[b, a, 2, 2] = line.scale_derivative(p, 2)
+            slots[a, b, 0, 0] = slots[b, a, 2, 2] = self._line_derivative(line, p, 2)
         diagonal = np.arange(len(slots))
         slots[diagonal, diagonal, 1, 1] = [self._variance_derivative(p, 2, K) for K in self._K.diagonal()]
         return slots
@@ -80,14 +83,39 @@ class KinkedMoments:
         covariances = [self._K[np.ix_(s, s)] for s in chosen]
         count, control = (_COUNT, _CONTROL_COUNT) if d < 3 else (_TENSOR_COUNT, _TENSOR_CONTROL_COUNT)
         found = np.array([self._product_route(K)(K, count) for K in covariances])
-        hardest = int(np.argmin([_smallest_eigenvalue(K) for K in covariances]))
-        for index in {0, hardest}:
+        for index in self._hardest(covariances):
             K = covariances[index]
-            self._check(found[index], self._product_route(K)(K, control))
+            error = np.abs(found[index] - self._product_route(K)(K, control))
+            self._require(error / product_scales(self._fourth_roots[chosen[index]], d))
         if self._has_jumps:  # sigma' has delta functions: only products of sigma exist
             for axis in range(1, d + 1):
                 primed = [k for k, (_, primes) in enumerate(powers(d)) if primes]
                 np.moveaxis(found, axis, 0)[primed] = np.nan
+        return found
+
+    def _hardest(self, covariances: list[Array]) -> set[int]:
+        """All pairs; of three and four inputs by each route the most dependent, those that spread most, and least."""
+        if len(covariances[0]) < 3:
+            return set(range(len(covariances)))
+        routes = [self._product_route(K).__name__ for K in covariances]
+        measures = (
+            [_smallest_eigenvalue(K) for K in covariances],
+            [-float(K.diagonal().max()) for K in covariances],
+            [float(K.diagonal().min()) for K in covariances],
+        )
+        members = [[i for i, own in enumerate(routes) if own == route] for route in set(routes)]
+        return {min(those, key=measure.__getitem__) for those in members for measure in measures}
+
+    def _line_mean(self, line: ParallelPair, p: int, q: int) -> float:
+        return self._checked(line, line.size(p, q), lambda these: these.mean(p, q))
+
+    def _line_derivative(self, line: ParallelPair, p: int, times: int) -> float:
+        return self._checked(line, line.size(p + 2 * times, p), lambda these: these.scale_derivative(p, times))
+
+    def _checked(self, line: ParallelPair, size: float, average: Callable[[ParallelPair], float]) -> float:
+        """An average of parallel inputs, compared with denser nodes."""
+        found, control = average(line), average(replace(line, refinement=1.5))
+        self._require(np.abs(found - control) / max(abs(control), size))
         return found
 
     def _product_route(self, K: Array) -> Callable[[Array, int], Array]:
@@ -120,18 +148,40 @@ class KinkedMoments:
         return np.asarray(np.where(np.abs(jumps) > 1e-14, jumps, 0.0))
 
     @cached_property
-    def _tables(self) -> Array:
-        """<sigma^(p)_a sigma^(q)_b> of inputs that are not parallel, in the sense of distributions: (p, q, a, b); else 0."""
+    def _fourth_roots(self) -> Array:
+        """<sigma^4>^(1/4) and <sigma'^4>^(1/4) of every input, the latter inf if sigma jumps: (input, 2)."""
+        means = [np.asarray(single_mean(self._activation, (p,) * 4, self._K.diagonal())) for p in self._existing]
+        return np.stack(means if len(means) == 2 else [*means, np.full(len(self._K), np.inf)], axis=-1) ** 0.25
+
+    @property
+    def _existing(self) -> tuple[int, ...]:
+        """Derivatives of sigma without delta functions, up to the first."""
+        return (0,) if self._has_jumps else (0, 1)
+
+    def _table(self, p: int, q: int) -> Array:
+        """<sigma^(p)_a sigma^(q)_b> of inputs that are not parallel, else 0, if accurate.
+
+        The scale of an error is that of sigma in units of the standard deviations: <sigma_a^2>^(1/2) K_aa^(-p/2) and so for b.
+        """
+        table, errors = self._tables
+        size = np.sqrt(np.asarray(single_mean(self._activation, (0, 0), self._K.diagonal())))
+        scale = np.multiply.outer(size * self._K.diagonal() ** (-p / 2), size * self._K.diagonal() ** (-q / 2))
+        self._require(errors[p, q] / np.maximum(scale, np.abs(table[p, q])))
+        return np.array(table[p, q])
+
+    @cached_property
+    def _tables(self) -> tuple[Array, Array]:
+        """<sigma^(p)_a sigma^(q)_b> in the sense of distributions, and estimated errors: (p, q, a, b)."""
         n = len(self._K)
-        tables = np.zeros((MAX_ORDER + 1, MAX_ORDER + 1, n, n))
+        tables, errors = np.zeros((2, MAX_ORDER + 1, MAX_ORDER + 1, n, n))
         for a, b in subsets(n, 2):
             if (a, b) in self._parallel:
                 continue
             S = self._K[np.ix_((a, b), (a, b))]
-            found = self._pair_table(S, _COUNT)
-            self._check(found, self._pair_table(S, _CONTROL_COUNT))
+            found, control = self._pair_table(S, _COUNT), self._pair_table(S, _CONTROL_COUNT)
             tables[:, :, a, b], tables[:, :, b, a] = found, found.T
-        return tables
+            errors[:, :, a, b], errors[:, :, b, a] = np.abs(found - control), np.abs(found - control).T
+        return tables, errors
 
     def _pair_table(self, S: Array, count: int) -> Array:
         kinks = np.array(self._activation.kinks)
@@ -208,8 +258,9 @@ class KinkedMoments:
         grids = [self._grid(family, K, k, count) for k in order]
         return np.transpose(_tensor_mean(grids, K[np.ix_(order, order)]), np.argsort(order))
 
-    def _check(self, found: Array, control: Array) -> None:
-        error = float(np.max(np.abs(found - control)) / max(float(np.max(np.abs(control))), 1e-300))
+    def _require(self, errors: Array | float) -> None:
+        """Note relative errors, and refuse those above the tolerance."""
+        error = _SAFETY * float(np.max(errors, initial=0.0))
         if not error <= self._rtol:
             what = f"Gaussian means of {self._activation.label}"
             raise RgflowError(f"{what}: estimated error {error:.1e} exceeds rtol = {self._rtol:.1e}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from functools import reduce
 from itertools import combinations
 from typing import Protocol
 
@@ -57,3 +59,19 @@ def product_values(activation: Activation, z: Array, d: int) -> Array:
         degree_rows = [*(value * row for row in degree_rows), slope * degree_rows[-1]]
         rows = [*rows, *degree_rows]
     return np.array(rows)
+
+
+def product_scales(fourth_roots: Array, d: int) -> Array:
+    """Upper bounds of the products of d inputs by Hoelder's inequality, inf for products of less than four factors.
+
+    Parameters
+    ----------
+    fourth_roots
+        <sigma^4>^(1/4) and <sigma'^4>^(1/4) of each input, (d, 2).
+    d
+        Number of inputs.
+    """
+    choices = np.array(powers(d))
+    scales = [np.prod(roots**choices, axis=1) for roots in fourth_roots]
+    factors = reduce(np.add.outer, [choices.sum(axis=1)] * d)
+    return np.where(factors == MAX_FACTORS, reduce(np.multiply.outer, scales), math.inf)

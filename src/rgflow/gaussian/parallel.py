@@ -13,6 +13,7 @@ from rgflow.gaussian.moments import Array
 from rgflow.gaussian.nodes import Vector, normal_density
 from rgflow.gaussian.single import line_rule
 
+RESOLVED = 8 * float(np.finfo(np.float64).eps)  # 1 - |correlation| that K tells from 0
 _PARALLEL = 1e-13  # 1 - correlation^2 below which two inputs are parallel
 
 
@@ -23,6 +24,14 @@ def parallel_pairs(K: Array) -> list[tuple[int, int]]:
     return list(zip(a.tolist(), b.tolist(), strict=True))
 
 
+def apart_of(K: Array) -> Array:
+    """1 - |correlation| as well as K tells it, 0 where that is rounding: parallel inputs stay parallel."""
+    deviation = np.sqrt(K.diagonal())
+    size = np.multiply.outer(deviation, deviation)
+    apart = 1 - np.abs(np.divide(K, size, out=np.zeros_like(K), where=size > 0))
+    return np.where(apart > RESOLVED, apart, 0.0)
+
+
 @dataclass(frozen=True)
 class ParallelPair:
     """Averages of sigma^(p)(s_a u) sigma^(q)(s_b u); the scales s are not 0 and may differ in sign."""
@@ -30,6 +39,7 @@ class ParallelPair:
     activation: Activation
     scale_a: float
     scale_b: float
+    refinement: float = 1.0
 
     def mean(self, p: int, q: int) -> float:
         """<sigma^(p)_a sigma^(q)_b>; one factor may have delta functions, where the other enters with the mean of its sides."""
@@ -46,9 +56,15 @@ class ParallelPair:
         values = self._derivative(p, self.scale_a * u) * self._derivative(p, self.scale_b * u)
         return float(w @ (hermite * values) / (2 * self.scale_a**2) ** times)
 
+    def size(self, p: int, q: int) -> float:
+        """The scale of an average with derivatives of orders p and q: that of sigma in units of the standard deviations."""
+        u, w = self._rule
+        squares = [w @ self.activation(scale * u) ** 2 for scale in (self.scale_a, self.scale_b)]
+        return float(np.sqrt(np.prod(squares)) * abs(self.scale_a) ** -p * abs(self.scale_b) ** -q)
+
     @cached_property
     def _rule(self) -> tuple[Vector, Vector]:
-        return line_rule(self.activation, (self.scale_a, self.scale_b))
+        return line_rule(self.activation, (self.scale_a, self.scale_b), self.refinement)
 
     def _derivative(self, order: int, z: Array) -> Array:
         return np.asarray(self.activation.derivative(z, order))

@@ -13,27 +13,35 @@ from rgflow.gaussian.nested import Family, contract, eliminate
 from rgflow.gaussian.nodes import normal_density, panel_rule, piecewise_edges
 
 _PLANAR = 1e-13  # relative third eigenvalue below which inputs lie in a plane
+_LINE = 4e-15  # relative second eigenvalue below which inputs lie on a line
 _REACH = 8.5
 _WIDEST = 1.5  # panel, in standard deviations
 
 
 def is_planar(K: Array) -> bool:
     """Whether the covariance has rank two at most."""
-    values = np.linalg.eigvalsh(K)
-    return len(K) < 3 or bool(values[-3] <= _PLANAR * values[-1])
+    return _spans(K, 2)
 
 
 def is_spatial(K: Array) -> bool:
     """Whether the covariance has rank three at most."""
+    return _spans(K, 3)
+
+
+def _spans(K: Array, rank: int) -> bool:
     values = np.linalg.eigvalsh(K)
-    return len(K) < 4 or bool(values[-4] <= _PLANAR * values[-1])
+    return len(K) <= rank or bool(values[-rank - 1] <= _PLANAR * values[-1])
 
 
 def plane_coordinates(K: Array) -> Array:
-    """A (d, 2) with z = A u for two independent standard normal u, for a covariance of rank two at most."""
+    """A (d, 2) with z = A u for two independent standard normal u, for a covariance of rank two at most.
+
+    Rounding of a covariance of rank one spans no second direction.
+    """
     values, vectors = np.linalg.eigh(K)
     plane = np.zeros((len(K), 2))
-    plane[:, -len(K) :] = vectors[:, -2:] * np.sqrt(np.maximum(values[-2:], 0))
+    kept = np.where(values[-2:] > _LINE * values[-1], values[-2:], 0.0)
+    plane[:, -len(K) :] = vectors[:, -2:] * np.sqrt(kept)
     return plane
 
 

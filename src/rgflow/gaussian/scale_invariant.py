@@ -13,9 +13,10 @@ from rgflow.errors import RgflowError
 from rgflow.gaussian.moments import MAX_FACTORS, Array, powers, subsets
 from rgflow.gaussian.nodes import panel_rule
 from rgflow.gaussian.orthant import OrthantMoments
+from rgflow.gaussian.parallel import RESOLVED, apart_of
 from rgflow.gaussian.planar import is_planar, plane_coordinates
 
-_PARALLEL = 1e-13  # relative determinant below which two inputs are on one line
+_EPS = float(np.finfo(np.float64).eps)
 
 
 def _divide(numerator: Array, denominator: Array) -> Array:
@@ -26,10 +27,11 @@ def _divide(numerator: Array, denominator: Array) -> Array:
 class ScaleInvariantMoments:
     """`Moments` of a scale-invariant activation; parallel inputs get derivatives along the cone that scaling spans."""
 
-    def __init__(self, activation: Activation, K: Array, rtol: float) -> None:
+    def __init__(self, activation: Activation, K: Array, rtol: float, apart: Array | None = None) -> None:
         assert activation.slopes is not None
-        self.error = 0.0
+        self.error = 4 * _EPS
         self._K, self._rtol, self._label = K, rtol, activation.label
+        self._apart = apart_of(K) if apart is None else apart
         self._minus, self._plus = activation.slopes
         self._kink = (self._plus - self._minus) ** 2
 
@@ -41,10 +43,14 @@ class ScaleInvariantMoments:
         if sorted((p, q)) == [0, 1]:
             mean = self._value_slope_mean()
             return mean if p == 0 else mean.T
+        if self._kink == 0.0:
+            return np.zeros_like(self._K)  # a straight line has no second derivative
         raise RgflowError(f"pair mean of {self._label} with derivative orders {(p, q)}; allowed: 0 and 1")
 
     def gradient(self, p: int) -> Array:
         relu = self._relu.kernel_gradient if p == 0 else self._relu.overlap_gradient
+        if p:
+            self.error = max(self.error, self._relu.derivative_error)
         result = self._kink * relu
         if p == 0:
             result[..., 1] += self._minus * self._plus
@@ -52,6 +58,7 @@ class ScaleInvariantMoments:
 
     def hessian(self, p: int) -> Array:
         relu = self._relu.kernel_hessian if p == 0 else self._relu.overlap_hessian
+        self.error = max(self.error, self._relu.derivative_error)
         return np.asarray(self._kink * relu)
 
     def products(self, d: int) -> Array:
@@ -64,11 +71,15 @@ class ScaleInvariantMoments:
         spatial = np.flatnonzero(~planar)
         if spatial.size:
             result[spatial] = self._orthant_products(covariances[spatial])
+        if d > 1:
+            self.error = max(
+                self.error, self._relu.derivative_error
+            )  # K alone tells the angles of three or four inputs
         return result
 
     @cached_property
     def _relu(self) -> _ReluPairs:
-        return _ReluPairs(self._K)
+        return _ReluPairs(self._K, self._apart)
 
     def _value_slope_mean(self) -> Array:
         """<sigma_a sigma'_b>, from <relu_a>, <z_a theta_b> and <relu_a theta_b>."""
@@ -126,22 +137,31 @@ def _total_value_powers(d: int) -> Array:
 
 
 class _ReluPairs:
-    """<relu_a relu_b>, <theta_a theta_b> and their derivatives in (x, c, y) = (K_aa, K_ab, K_bb)."""
+    """<relu_a relu_b>, <theta_a theta_b> and their derivatives in (x, c, y) = (K_aa, K_ab, K_bb).
 
-    def __init__(self, K: Array) -> None:
+    With t the angle between the inputs, or pi minus it if c < 0, 1 - cos t = `apart` and f = sin t - t cos t: the overlap is
+    1/2 - t/(2 pi) or t/(2 pi), the kernel sqrt(xy) times (f + pi cos t)/(2 pi) or f/(2 pi).
+    """
+
+    def __init__(self, K: Array, apart: Array) -> None:
         variance = K.diagonal()
         self.x, self.c, self.y = np.broadcast_arrays(variance[:, None], K, variance)
-        correlation = _divide(K, np.sqrt(self.x * self.y))
-        self.delta = self.x * self.y - self.c**2
-        self.apart = self.delta > _PARALLEL * self.x * self.y  # elsewhere derivatives along the cone vanish
-        root = np.sqrt(np.maximum(self.delta, 0))
-        self.overlap = 0.25 + np.arcsin(np.clip(correlation, -1, 1)) / (2 * math.pi)
-        self.kernel = root / (2 * math.pi) + self.c * self.overlap
-        self.density = _divide(np.where(self.apart, 1 / (2 * math.pi), 0.0), root)  # p_c
+        size, sine, cosine = np.sqrt(self.x) * np.sqrt(self.y), np.sqrt(apart * (2 - apart)), 1 - apart
+        t, same_side = 2 * np.arcsin(np.sqrt(apart / 2)), K >= 0
+        self.root = size * sine  # sqrt(x y - c^2)
+        self.delta = self.root**2
+        self.apart = apart > RESOLVED  # elsewhere derivatives along the cone vanish
+        self.overlap = np.where(same_side, math.pi - t, t) / (2 * math.pi)
+        self.kernel = size * (sine - t * cosine + np.where(same_side, math.pi * cosine, 0.0)) / (2 * math.pi)
+        self.density = _divide(np.where(self.apart, 1 / (2 * math.pi), 0.0), self.root)  # p_c
+        off_diagonal = t[(size > 0) & ~np.eye(len(K), dtype=bool)]
+        self.derivative_error = float(
+            np.max(np.minimum(off_diagonal, _EPS / np.maximum(off_diagonal, _EPS)), initial=0.0)
+        )
 
     @cached_property
     def kernel_gradient(self) -> Array:
-        excess = self.kernel - self.c * self.overlap
+        excess = self.root / (2 * math.pi)  # kernel - c overlap
         return np.stack([_divide(excess, 2 * self.x), self.overlap, _divide(excess, 2 * self.y)], axis=-1)
 
     @cached_property

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
 from numpy.polynomial.hermite_e import hermeval
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from rgflow.activations.registry import Activation, first_jump
 from rgflow.errors import RgflowError
@@ -15,6 +16,11 @@ from rgflow.gaussian.nodes import Vector, normal_density, panel_rule, piecewise_
 
 _REACH = 12.5  # phi falls to 1e-34: room for the growth of products of polynomials
 _NODES_AT_ONCE = 2**20
+_MOST_NODES = 2**21  # 16 MiB for one function of one input
+_PANEL_NODES = 24
+_REFINEMENTS = (1.0, 2.0, 4.0, 8.0, 16.0)
+_GOOD_ERROR, _LARGEST_ERROR, _ROUNDING = 1e-12, 1e-10, 2e-15  # relative to the mean modulus
+_SMALLEST_MEAN = 1e-290
 
 
 def single_mean(activation: Activation, orders: Sequence[int], K: ArrayLike) -> np.ndarray | float:
@@ -39,7 +45,8 @@ def single_mean(activation: Activation, orders: Sequence[int], K: ArrayLike) -> 
     Raises
     ------
     RgflowError
-        K negative or not finite; a product of delta functions, or of their derivatives.
+        K negative or not finite; a product of delta functions, or of their derivatives; an estimated error above 1e-10, as of
+        an activation of the user's that is sharper than it declares.
     """
     variances = np.atleast_1d(np.asarray(K, dtype=np.float64))
     if not np.all(np.isfinite(variances) & (variances >= 0)):
@@ -47,7 +54,7 @@ def single_mean(activation: Activation, orders: Sequence[int], K: ArrayLike) -> 
     means = np.full_like(variances, math.prod(activation.derivative(0.0, p) for p in orders))
     spread = variances[variances > 0]
     if spread.size:
-        means[variances > 0] = _regular_mean(activation, orders, spread) + _delta_mean(activation, orders, spread)
+        means[variances > 0] = regular_mean(activation, orders, spread) + _delta_mean(activation, orders, spread)
     return means if np.ndim(K) else float(means[0])
 
 
@@ -58,23 +65,107 @@ def distribution_mean(activation: Activation, order: int, K: float) -> float:
     return float(w @ (hermite * activation(math.sqrt(K) * u)) / math.sqrt(K) ** order)
 
 
-def _regular_mean(activation: Activation, orders: Sequence[int], K: Vector) -> Vector:
-    if any(activation.kinks):  # the panels follow kinks other than 0, which sit at different u for different K
-        return np.concatenate(
-            [_mean_on(activation, orders, k, *kinked_rule(activation, float(k[0]))) for k in K[:, None]]
+def regular_mean(activation: Activation, orders: Sequence[int], K: Vector) -> Vector:
+    """`single_mean` for K > 0 without the delta functions at kinks.
+
+    Raises
+    ------
+    RgflowError
+        The estimated error is above 1e-10 of the mean modulus, however fine the nodes.
+    """
+    if not K.size:
+        return K
+    means, errors, modulus = estimated_mean(activation, orders, K)
+    if _unresolved(means, errors, _LARGEST_ERROR * modulus).any():
+        worst = int(np.argmax(errors / np.maximum(modulus, _SMALLEST_MEAN)))
+        raise RgflowError(
+            f"Gaussian means of {activation.label} at K = {K[worst]:.3g}: estimated relative error "
+            f"{errors[worst] / modulus[worst]:.1e}; scale the inputs down, or declare the kinks or analytic_radius"
         )
-    u, w = (kinked_rule if activation.kinks else _smooth_rule)(activation, float(K.max()))
-    rows = max(1, _NODES_AT_ONCE // u.size)
-    return np.concatenate([_mean_on(activation, orders, K[i : i + rows], u, w) for i in range(0, K.size, rows)])
+    return means
+
+
+def estimated_mean(activation: Activation, orders: Sequence[int], K: Vector) -> tuple[Vector, Vector, Vector]:
+    """Means of the regular part for K > 0, bounds of their errors, and the means of the modulus, which is their scale.
+
+    Nodes are made denser until the estimated error is below 1e-12 of that scale. A rule with half the nodes has the error
+    delta. As errors fall exponentially with the number of nodes, that of the whole rule is below delta^2 in units of the scale.
+    """
+    if any(activation.kinks):  # the panels follow kinks other than 0, which sit at different u for different K
+        rows = [_refined_mean(activation, orders, k) for k in K[:, None]]
+        mean, error, modulus = (np.concatenate(column) for column in zip(*rows, strict=True))
+        return mean, error, modulus
+    return _refined_mean(activation, orders, K)
+
+
+def _refined_mean(activation: Activation, orders: Sequence[int], K: Vector) -> tuple[Vector, Vector, Vector]:
+    found, rough = np.empty((3, K.size)), np.ones(K.size, dtype=bool)
+    for refinement in _REFINEMENTS:
+        u, w = _rule(activation, float(K[rough].max()), refinement)
+        if u.size > _MOST_NODES and refinement > 1.0:
+            break
+        found[:, rough] = _mean_on(activation, orders, K[rough], u, w)
+        rough = _unresolved(found[0], found[1], _GOOD_ERROR * found[2])
+        if not rough.any():
+            break
+    mean, error, modulus = found
+    return mean, error, modulus
+
+
+def _unresolved(means: Vector, errors: Vector, allowed: Vector) -> NDArray[np.bool_]:
+    """Where an error is above what is allowed; means that overflow are left to whoever reads them."""
+    return np.isfinite(means) & (errors > allowed + _SMALLEST_MEAN)
+
+
+def _rule(activation: Activation, K: float, refinement: float) -> tuple[Vector, Vector]:
+    if activation.kinks:
+        return line_rule(activation, (math.sqrt(K),), refinement)
+    step = 1 / (refinement * max(2.5, 9 * math.sqrt(K) / activation.quadrature_radius))
+    if step < 2 * _REACH / _MOST_NODES:
+        raise _too_many_nodes(activation, K)
+    return trapezoid_rule(step, _REACH)
+
+
+def _too_many_nodes(activation: Activation, K: float) -> RgflowError:
+    return RgflowError(
+        f"Gaussian means of {activation.label} at K = {K:.3g} need more than {_MOST_NODES} nodes; scale the inputs "
+        "down, or choose C_b and C_W closer to criticality"
+    )
 
 
 def _mean_on(activation: Activation, orders: Sequence[int], K: Vector, u: Vector, w: Vector) -> Vector:
-    tower = activation.derivatives(np.sqrt(K)[:, None] * u, max(orders))
-    return np.asarray(math.prod(tower[p] for p in orders) @ w)
+    """Means, errors and moduli: (3, K.size)."""
+    summed = _panel_sums if activation.kinks else _trapezoid_sums
+    rows, parts = max(1, _NODES_AT_ONCE // u.size), []
+    for here in (K[i : i + rows] for i in range(0, K.size, rows)):
+        tower = activation.derivatives(np.sqrt(here)[:, None] * u, max(orders))
+        with np.errstate(over="ignore", invalid="ignore"):  # of kernels that explode, which is reported with the layer
+            values = np.asarray(math.prod(tower[p] for p in orders))
+            (mean, delta), modulus = summed(values, w), np.abs(values) @ w
+            relative = delta / np.maximum(modulus, _SMALLEST_MEAN)
+            parts.append((mean, modulus * (10 * relative * relative + _ROUNDING), modulus))
+    return np.concatenate(parts, axis=1)
 
 
-def _smooth_rule(activation: Activation, K: float) -> tuple[Vector, Vector]:
-    return trapezoid_rule(1 / max(2.5, 9 * math.sqrt(K) / activation.quadrature_radius), _REACH)
+def _trapezoid_sums(values: Vector, w: Vector) -> tuple[Vector, Vector]:
+    """The sum, and the difference between the rule of the even and that of the odd nodes."""
+    even, odd = values[:, ::2] @ w[::2], values[:, 1::2] @ w[1::2]
+    return even + odd, 2 * np.abs(even - odd)
+
+
+def _panel_sums(values: Vector, w: Vector) -> tuple[Vector, Vector]:
+    """The sum, and the highest two Legendre polynomials in the integrand, which are those that half the nodes would miss."""
+    weighted = values * w
+    highest = weighted.reshape(len(weighted), -1, _PANEL_NODES) @ _highest_legendre()
+    return weighted.sum(axis=1), np.abs(highest).sum(axis=(1, 2))
+
+
+@cache
+def _highest_legendre() -> Vector:
+    """(k + 1/2) P_k at the nodes of a panel for the two highest degrees k that they resolve, (nodes, 2)."""
+    x, _ = np.polynomial.legendre.leggauss(_PANEL_NODES)
+    degrees = np.array([_PANEL_NODES - 2, _PANEL_NODES - 1])
+    return np.asarray(np.polynomial.legendre.legvander(x, _PANEL_NODES - 1)[:, degrees] * (degrees + 0.5))
 
 
 def kinked_rule(activation: Activation, K: float) -> tuple[Vector, Vector]:
@@ -82,12 +173,14 @@ def kinked_rule(activation: Activation, K: float) -> tuple[Vector, Vector]:
     return line_rule(activation, (math.sqrt(K),))
 
 
-def line_rule(activation: Activation, scales: Sequence[float]) -> tuple[Vector, Vector]:
+def line_rule(activation: Activation, scales: Sequence[float], refinement: float = 1.0) -> tuple[Vector, Vector]:
     """Nodes u and weights for products of functions of s u, s in `scales`, each smooth from kink to kink."""
     largest = max(map(abs, scales))
-    width = min(1.0, activation.analytic_radius / largest)
+    width = min(1.0, activation.analytic_radius / largest) / refinement
     breaks = [kink / s for s in scales for kink in activation.kinks]
-    u, w = panel_rule(piecewise_edges(breaks, min(1 / largest, width), _REACH, width), 24)
+    if width < 2 * _REACH * _PANEL_NODES / _MOST_NODES:
+        raise _too_many_nodes(activation, largest**2)
+    u, w = panel_rule(piecewise_edges(breaks, min(1 / (refinement * largest), width), _REACH, width), _PANEL_NODES)
     return u, w * normal_density(u)
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from functools import cached_property, partial, reduce
+from functools import cached_property, partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rgflow.activations.registry import Activation
 from rgflow.errors import RgflowError
-from rgflow.gaussian.moments import MAX_FACTORS, Array, powers, product_values, subsets
+from rgflow.gaussian.moments import Array, product_scales, product_values, subsets
 from rgflow.gaussian.nested import Family, Group, Rule, group_means, groups, input_means, square_means
 from rgflow.gaussian.price import price_gradient, price_hessian
 
@@ -84,11 +84,8 @@ class SmoothMoments:
         return np.array([mean.diagonal() ** 0.25 for mean in means])
 
     def _product_scales(self, subset: NDArray[np.intp]) -> Array:
-        """Upper bounds of all products by Hoelder's inequality: the scale of a relative error."""
-        choices = np.array(powers(len(subset)))
-        scales = [np.prod(roots**choices, axis=1) for roots in self._fourth_roots[subset]]
-        factors = reduce(np.add.outer, [choices.sum(axis=1)] * len(subset))
-        return np.where(factors == MAX_FACTORS, reduce(np.multiply.outer, scales), math.inf)  # others are not used
+        """Upper bounds of all products of these inputs: the scale of a relative error."""
+        return product_scales(self._fourth_roots[subset], len(subset))
 
     def _rule(self, factor: float) -> Rule:
         return Rule(factor * (_SAFETY_NATS - math.log(self._rtol)), self._activation.quadrature_radius)

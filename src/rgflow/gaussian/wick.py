@@ -1,4 +1,9 @@
-"""Wick contractions, moments and cumulants, and Hermite expansions."""
+"""Gaussian integrals by counting: Wick contractions, moments and cumulants, and Hermite expansions (PDLT, chapter 1).
+
+Public as ``rgflow.wick``. For zero-mean Gaussian variables with covariance K, moments are sums over pairings; for any
+distribution moments and cumulants (connected correlators) are sums over set partitions of each other; and functions of two
+Gaussian variables are averaged by expansions in Hermite polynomials.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rgflow.activations.registry import Activation
+from rgflow.activations.registry import activation as find_activation
 from rgflow.errors import RgflowError
 from rgflow.gaussian.nodes import normal_density, panel_rule, piecewise_edges
 
@@ -21,7 +27,12 @@ Partition = tuple[Block, ...]
 
 @cache
 def pairings(count: int) -> tuple[Partition, ...]:
-    """All ways to pair `count` positions: (count - 1)!! of them, none if count is odd."""
+    """All ways to pair `count` positions: (count - 1)!! of them, none if count is odd.
+
+    Returns
+    -------
+    Pairings, each a tuple of pairs of positions 0..count-1.
+    """
     return tuple(_pairings(tuple(range(count))))
 
 
@@ -53,15 +64,43 @@ def _partitions(positions: Block) -> Iterator[Partition]:
 
 
 def wick_moment(K: ArrayLike, indices: Sequence[int]) -> float:
-    """<z_{i1} ... z_{im}>_K for zero-mean Gaussian z: the sum over pairings of products of K."""
-    covariance = np.asarray(K, dtype=np.float64)
+    """<z_{i1} ... z_{im}>_K for zero-mean Gaussian z: the sum over pairings of products of K.
+
+    Parameters
+    ----------
+    K
+        Covariance (N, N).
+    indices
+        i_1, ..., i_m, each from 0 to N - 1.
+
+    Raises
+    ------
+    RgflowError
+        K is not a square matrix, or an index is out of range.
+    """
+    covariance = _covariance(K)
+    if any(not 0 <= index < len(covariance) for index in indices):
+        raise RgflowError(f"indices = {list(indices)}; allowed: 0 to {len(covariance) - 1}")
     terms = (math.prod(covariance[indices[a], indices[b]] for a, b in pairing) for pairing in pairings(len(indices)))
     return float(sum(terms))
 
 
 def gaussian_moment(K: ArrayLike, order: int) -> Array:
-    """All moments <z_{a1} ... z_{a_order}>_K as a symmetric array with `order` axes."""
-    covariance = {2: np.asarray(K, dtype=np.float64)}
+    """All moments <z_{a1} ... z_{a_order}>_K as a symmetric array with `order` axes.
+
+    Parameters
+    ----------
+    K
+        Covariance (N, N).
+    order
+        Number of variables, 0 or more.
+
+    Raises
+    ------
+    RgflowError
+        K is not a square matrix.
+    """
+    covariance = {2: _covariance(K)}
     zero = np.zeros((len(covariance[2]),) * order)
     return sum((_outer(covariance, pairing, order) for pairing in pairings(order)), zero)
 
@@ -88,8 +127,18 @@ def cumulants_to_moments(cumulants: Mapping[int, Array]) -> dict[int, Array]:
 
 
 def moments_to_cumulants(moments: Mapping[int, Array]) -> dict[int, Array]:
-    r"""Cumulants kappa_{1..m} = sum_pi (-1)^{|pi|-1} (|pi|-1)! prod_{b in pi} E[z_b], the inverse of the above."""
+    r"""Cumulants kappa_{1..m} = sum_pi (-1)^{|pi|-1} (|pi|-1)! prod_{b in pi} E[z_b]; undoes `cumulants_to_moments`.
+
+    Parameters, shapes and errors are those of `cumulants_to_moments`.
+    """
     return _over_partitions(moments, lambda blocks: (-1.0) ** (blocks - 1) * math.factorial(blocks - 1))
+
+
+def _covariance(K: ArrayLike) -> Array:
+    covariance = np.asarray(K, dtype=np.float64)
+    if covariance.ndim != 2 or covariance.shape[0] != covariance.shape[1]:
+        raise RgflowError(f"K has shape {covariance.shape}; allowed: (N, N)")
+    return covariance
 
 
 def _over_partitions(arrays: Mapping[int, Array], weight: Callable[[int], float]) -> dict[int, Array]:
@@ -111,7 +160,12 @@ def _outer(arrays: Mapping[int, Array], partition: Partition, order: int) -> Arr
 
 
 def hermite_values(count: int, u: ArrayLike) -> Array:
-    """Orthonormal probabilists' Hermite polynomials He_k(u)/sqrt(k!) for k < count: (count, *u.shape)."""
+    """Orthonormal probabilists' Hermite polynomials He_k(u)/sqrt(k!) for k < count.
+
+    Returns
+    -------
+    Array (count, *u.shape).
+    """
     x = np.asarray(u, dtype=np.float64)
     values = np.empty((count, *x.shape))
     for k in range(count):
@@ -120,8 +174,28 @@ def hermite_values(count: int, u: ArrayLike) -> Array:
     return values
 
 
-def hermite_coefficients(activation: Activation, K: float, count: int, order: int = 0) -> Array:
-    r"""Coefficients c_k = <sigma^(order)(sqrt(K) u) He_k(u)>/sqrt(k!), k < count, for standard normal u; K > 0."""
+def hermite_coefficients(activation: str | Activation, K: float, count: int, order: int = 0) -> Array:
+    r"""Coefficients c_k = <sigma^(order)(sqrt(K) u) He_k(u)>/sqrt(k!), k < count, for standard normal u.
+
+    Two inputs of variance K and correlation rho have <sigma_1 sigma_2> = sum_k c_k^2 rho^k, see `mehler_sum`.
+
+    Parameters
+    ----------
+    activation
+        Activation, or the name of a registered one.
+    K
+        Variance, positive.
+    count
+        Number of coefficients.
+    order
+        Order of the derivative of sigma.
+
+    Raises
+    ------
+    RgflowError
+        Unknown activation, or K that is not positive.
+    """
+    activation = find_activation(activation)
     if not K > 0:
         raise RgflowError(f"hermite_coefficients: K = {K!r}; allowed: > 0")
     sd = math.sqrt(K)
@@ -134,6 +208,14 @@ def hermite_coefficients(activation: Activation, K: float, count: int, order: in
 
 
 def mehler_sum(first: ArrayLike, second: ArrayLike, correlation: float) -> float:
-    """<f(u) g(v)> = sum_k correlation^k f_k g_k for standard normal u, v from their Hermite coefficients."""
+    """<f(u) g(v)> = sum_k correlation^k f_k g_k for standard normal u, v from their Hermite coefficients.
+
+    Parameters
+    ----------
+    first, second
+        Coefficients of f and g as of `hermite_coefficients`, of one length.
+    correlation
+        Of u and v, between -1 and 1.
+    """
     f, g = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
     return float(np.sum(f * g * correlation ** np.arange(f.size)))

@@ -111,7 +111,8 @@ def generalized_inverse(factor: Tensor) -> Tensor:
         compiled.generalized_inverse(array(factor), inverse.numpy())
         return inverse
     spans = factor.diagonal(dim1=1, dim2=2) != 0
-    root = factor * spans[:, :, None] + torch.diag_embed((~spans).double())
     identity = torch.eye(factor.shape[-1], dtype=factor.dtype, device=factor.device).expand_as(factor)
-    inverse = torch.linalg.solve_triangular(root, identity, upper=False)
+    if not bool(spans.all()):
+        factor = factor * spans[:, :, None] + torch.diag_embed((~spans).double())
+    inverse = torch.linalg.solve_triangular(factor, identity, upper=False)
     return inverse * (spans[:, None, :] & spans[:, :, None])

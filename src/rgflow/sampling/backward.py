@@ -10,7 +10,7 @@ from torch import Tensor
 
 from rgflow.sampling import compiled
 from rgflow.sampling.algebra import array, covariance_factor, few_rows, inner, mix, normal_rows, tolerance
-from rgflow.sampling.forward import Forward, Law
+from rgflow.sampling.forward import Forward, LayerLaw
 from rgflow.sampling.hidden import Hidden
 from rgflow.sampling.samples import start_ntk
 
@@ -25,7 +25,7 @@ class Cotangents(NamedTuple):
     gram
         Delta . Delta (members, M, M).
     delta
-        Delta itself (members, outputs, rows, n), of a residual network only.
+        Delta itself (members, outputs, rows, n), needed with a skip connection only.
     """
 
     overlap: Tensor
@@ -48,13 +48,13 @@ def backward(passed: Forward, outputs: int, generator: torch.Generator) -> Tenso
     cotangents = Cotangents(passed.heads[-1][..., :outputs].double(), unit.expand(members, -1, -1), unit[:, None])
     ntk = start_ntk(passed.laws[-1].rate, outputs)
     for hidden, law, above in zip(passed.hidden[::-1], passed.laws[-2::-1], passed.laws[:0:-1], strict=True):
-        cotangents = cotangents_below(hidden, above, cotangents, outputs, passed.xi_2, generator)
+        cotangents = cotangents_below(hidden, above, cotangents, outputs, passed.architecture.skip, generator)
         ntk = ntk + law.rate[:, None, :, None, :] * cotangents.gram.view(members, outputs, N, outputs, N)
     return ntk.transpose(2, 3).expand(members, -1, -1, -1, -1)
 
 
 def cotangents_below(
-    hidden: Hidden, above: Law, cotangents: Cotangents, outputs: int, xi_2: float, generator: torch.Generator
+    hidden: Hidden, above: LayerLaw, cotangents: Cotangents, outputs: int, skip: float, generator: torch.Generator
 ) -> Cotangents:
     """Those of a hidden layer, Delta = sigma' W^T Delta, given the law and the cotangents of the layer above.
 
@@ -71,18 +71,18 @@ def cotangents_below(
     if above.C_b > 0.0:
         bias_noise.normal_(generator=generator)
     noise = normal_rows((members, M, n), dtype, generator)
-    if few_rows(hidden.sigma) and not xi_2:
+    if few_rows(hidden.sigma) and not skip:
         return _compiled_cotangents_below(hidden, above, cotangents, outputs, (noise, bias_noise))
     v = _pull_back(hidden.sigma, above, cotangents, (noise, bias_noise)).view(members, outputs, -1, n)
     delta = v.expand(-1, -1, N, -1).contiguous().mul_(hidden.slopes()[:, None])
-    if xi_2:
-        delta[..., : cotangents.delta.shape[-1]] += xi_2 * cotangents.delta
+    if skip:
+        delta[..., : cotangents.delta.shape[-1]] += skip * cotangents.delta
     rows = delta.flatten(1, 2)
     return Cotangents(inner(hidden.noise, rows), inner(rows, rows), delta)
 
 
 def _compiled_cotangents_below(
-    hidden: Hidden, above: Law, cotangents: Cotangents, outputs: int, draws: tuple[Tensor, Tensor]
+    hidden: Hidden, above: LayerLaw, cotangents: Cotangents, outputs: int, draws: tuple[Tensor, Tensor]
 ) -> Cotangents:
     members, N, _ = hidden.sigma.shape
     rows = outputs * N
@@ -99,7 +99,7 @@ def _compiled_cotangents_below(
     return Cotangents(overlap, gram, cotangents.delta)
 
 
-def _pull_back(sigma: Tensor, above: Law, cotangents: Cotangents, draws: tuple[Tensor, Tensor]) -> Tensor:
+def _pull_back(sigma: Tensor, above: LayerLaw, cotangents: Cotangents, draws: tuple[Tensor, Tensor]) -> Tensor:
     """W^T Delta, (members, M, n)."""
     noise, bias_noise = draws
     factor = covariance_factor(cotangents.gram, tolerance(sigma.dtype))

@@ -17,12 +17,12 @@ from rgflow.errors import RgflowError
 from rgflow.inputs import Inputs
 from rgflow.network import Network
 from rgflow.sampling.chunks import checked_chunk_size, chunk_sampler, make_target
-from rgflow.sampling.estimators import Array
-from rgflow.sampling.groups import combine, estimate, group_count, legs
-from rgflow.sampling.moments import sample_means
+from rgflow.sampling.estimators import Array, sample_means
+from rgflow.sampling.groups import combine, estimate, group_count
 from rgflow.sampling.rng import GROUP
 from rgflow.sampling.samples import Samples, Target
 from rgflow.sampling.spec import Ensemble
+from rgflow.tensors import leg_names
 
 Progress = Callable[[int, int], None]
 _GROUPS_PER_TASK = 5  # of a worker: small enough to share the work evenly and to show progress
@@ -137,7 +137,7 @@ def sample_groups(
 
     Returns
     -------
-    Dataset of group means (group, layer, sample_1, ...), see :data:`rgflow.sampling.estimators.MOMENTS`, and of the
+    Dataset of group means (group, layer, sample_1, ...), see :data:`rgflow.sampling.estimators.MEANS`, and of the
     members kept one by one. Attributes tell the ensemble.
 
     Raises
@@ -152,7 +152,7 @@ def sample_groups(
     drawn = []
     with one_thread(), torch.no_grad():
         for group in groups:
-            drawn.append(_draw_group(group, size, draw, ensemble))
+            drawn.append(_draw_group(group, size, draw, target, ensemble.kept))
             _require_finite(drawn[-1][0], target.layers)
     means = {name: np.stack([means[name] for means, _ in drawn]) for name in drawn[0][0]}
     kept = {name: np.concatenate([kept[name] for _, kept in drawn]) for name in drawn[0][1]}
@@ -160,20 +160,20 @@ def sample_groups(
 
 
 def _draw_group(
-    group: int, size: int, draw: Callable[[int, int], Samples], ensemble: Ensemble
+    group: int, size: int, draw: Callable[[int, int], Samples], target: Target, kept: int
 ) -> tuple[dict[str, Array], dict[str, Array]]:
     """Means over a group, and its members kept one by one."""
     chunks = GROUP // size
-    keep = min(max(ensemble.kept - group * GROUP, 0), GROUP)
+    keep = min(max(kept - group * GROUP, 0), GROUP)
     total: dict[str, Array] = {}
-    kept: dict[str, list[Array]] = {}
+    ones: dict[str, list[Array]] = {}
     for part in range(chunks):
         samples = draw(group * chunks + part, size)
-        for name, mean in sample_means(samples, frozenset(ensemble.tensors)).items():
+        for name, mean in sample_means(samples, target.estimators.values()).items():
             total[name] = total.get(name, 0.0) + mean / chunks
         for name, values in _members(samples).items():
-            kept.setdefault(name, []).append(values[: max(keep - part * size, 0)])
-    return total, {name: np.concatenate(values) for name, values in kept.items()}
+            ones.setdefault(name, []).append(values[: max(keep - part * size, 0)])
+    return total, {name: np.concatenate(values) for name, values in ones.items()}
 
 
 def _members(samples: Samples) -> dict[str, Array]:
@@ -195,7 +195,7 @@ def _labelled(means: dict[str, Array], kept: dict[str, Array], groups: range, la
     pair_dims = ("output_1", "output_2", "sample_1", "sample_2")
     dims = {"preactivation": ("output_1", "sample_1"), "ntk": pair_dims}
     variables: dict[str, Any] = {
-        name: (("group", "layer", *legs(values.ndim - 2)), values) for name, values in means.items()
+        name: (("group", "layer", *leg_names(values.ndim - 2)), values) for name, values in means.items()
     }
     first = groups.start * GROUP
     count = len(kept["preactivation"])
@@ -214,7 +214,7 @@ def _identity(target: Target, ensemble: Ensemble, device: torch.device) -> dict[
         "activation": network.activation.label,
         "widths": network.widths,
         **{name: getattr(network, name) for name in ("C_b", "C_W", "lambda_b", "lambda_W")},
-        **({"xi_1": network.xi_1, "xi_2": network.xi_2} if network.residual else {}),
+        **network.architecture.strengths,
     }
     return {
         "network": json.dumps(described, sort_keys=True),

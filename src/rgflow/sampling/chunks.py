@@ -77,7 +77,7 @@ def footprint_of(target: Target, ensemble: Ensemble) -> Footprint:
 def chunk_sampler(target: Target, ensemble: Ensemble) -> Callable[[int, int], Samples]:
     """The function that draws (chunk, members)."""
     network = target.network
-    skip = (network.xi_1, network.xi_2) if network.residual else ()
+    skip = network.architecture.strengths.values()
     law = (network.activation.label, network.widths, network.C_b, network.C_W, len(target.x), *skip)
     streams = Streams(repr((ensemble.seed, ensemble.sampler, ensemble.law, *law)), network.depth, target.x.device)
 

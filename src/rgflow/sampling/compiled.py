@@ -57,7 +57,7 @@ def law(
     sigma: Array, C_b: float, C_W: float, lambda_b: float, lambda_W: float, tol: float, out: tuple[Array, ...]
 ) -> None:
     """out = rate, metric and factor of the layer above activations sigma (members, N, n), see
-    :class:`rgflow.sampling.forward.Law`; C_W and lambda_W come divided by n."""
+    :class:`rgflow.sampling.forward.LayerLaw`; C_W and lambda_W come divided by n."""
     rate, metric, factor = out
     members, N, _ = sigma.shape
     for k in range(members):

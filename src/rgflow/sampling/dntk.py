@@ -24,8 +24,9 @@ from rgflow.inputs import Inputs, input_gram
 from rgflow.network import Network
 from rgflow.sampling.algebra import normal_rows
 from rgflow.sampling.estimators import Array
-from rgflow.sampling.groups import group_count, legs
+from rgflow.sampling.groups import group_count
 from rgflow.sampling.rng import GROUP, Streams, chunk_members
+from rgflow.tensors import leg_names
 
 _OUTPUTS = 2  # different neurons of the last layer, enough for every tensor
 Map = Callable[[Tensor], Tensor]
@@ -151,7 +152,7 @@ def _outputs(network: Network, x: Tensor, rates: Tensor, theta: Tensor, phi: Ten
     layers = torch.split(theta + rates * phi, [math.prod(shape) for shape in shapes])
     z = x.T
     for index, (layer, shape) in enumerate(zip(layers, shapes, strict=True)):
-        signal = network.activation(z) if index else z
+        signal = network.activation_of(index)(z) if index else z
         weights = layer.view(shape)
         z = weights[:, :-1] @ signal + weights[:, -1:]
     return z.flatten()
@@ -214,6 +215,6 @@ def _estimates(groups: dict[str, Array]) -> xr.Dataset:
     for name, values in groups.items():
         if not np.isfinite(values).all():
             raise RgflowError(f"{name} is not finite in the sampled ensemble")
-        variables[name] = (legs(4), values.mean(0))
-        variables[f"{name}_stderr"] = (legs(4), values.std(0, ddof=1) / math.sqrt(len(values)))
-    return xr.Dataset(variables)
+        variables[name] = (leg_names(4), values.mean(0))
+        variables[f"{name}_stderr"] = (leg_names(4), values.std(0, ddof=1) / math.sqrt(len(values)))
+    return xr.Dataset({**variables, "degrees_of_freedom": len(values) - 1.0})

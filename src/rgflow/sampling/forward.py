@@ -9,6 +9,7 @@ from itertools import accumulate
 import torch
 from torch import Tensor
 
+from rgflow.architectures.architecture import Architecture
 from rgflow.sampling import compiled
 from rgflow.sampling.algebra import (
     array,
@@ -25,7 +26,7 @@ from rgflow.sampling.skip import SkipMoments, first_moments, next_moments
 
 
 @dataclass(frozen=True, eq=False)
-class Law:
+class LayerLaw:
     """The law of layer l given the layers below.
 
     Attributes
@@ -55,12 +56,12 @@ class Law:
 @dataclass(frozen=True, eq=False)
 class Forward:
     """A forward pass: the laws of layers 1, 2, ..., the leading neurons' noise (members, N, neurons) and, if the NTK is
-    wanted, the hidden layers; of a residual network xi_2 and the moments of the layers."""
+    wanted, the hidden layers; where neurons are not alike the moments of the layers."""
 
-    laws: list[Law]
+    laws: list[LayerLaw]
     heads: list[Tensor]
     hidden: list[Hidden]
-    xi_2: float
+    architecture: Architecture
     skips: list[SkipMoments]
 
     def upto(self, layer: int) -> Forward:
@@ -68,36 +69,34 @@ class Forward:
         return replace(self, laws=self.laws[:layer], heads=self.heads[:layer], hidden=self.hidden[: layer - 1])
 
     def preactivations(self) -> list[Tensor]:
-        """z = L u of the leading neurons, plus xi_2 times that of the layer below: (members, N, neurons) of each layer."""
+        """z = L u of the leading neurons, with the skip connection: (members, N, neurons) of each layer."""
         branches = [law.factor @ head.double() for law, head in zip(self.laws, self.heads, strict=True)]
-        if not self.xi_2:
-            return branches
-        return list(accumulate(branches, lambda below, branch: branch + self.xi_2 * below))
+        return list(accumulate(branches, lambda below, branch: self.architecture.add_skip(branch, below)))
 
 
 def forward(target: Target, members: int, generator: torch.Generator) -> Forward:
     """Draw the layers 1, 2, ... up to the last reported one."""
-    network, z = target.network, None
-    passed = Forward([first_law(target)], [], [], network.xi_2, [first_moments(target)])
+    architecture, z = target.network.architecture, None
+    passed = Forward([first_law(target)], [], [], architecture, [] if architecture.alike else [first_moments(target)])
     for index in target.hidden:
         hidden, z = draw_hidden(target, index, passed.laws[-1].factor.expand(members, -1, -1), z, generator)
         passed.heads.append(hidden.noise[..., : target.neurons].contiguous())
         passed.laws.append(law_above(target, index + 1, hidden.sigma))
         passed.hidden.extend([hidden] if target.ntk else [])
-        if network.residual:
-            passed.skips.append(next_moments(target, z))
-        else:
+        if architecture.alike:
             z = None
+        else:
+            passed.skips.append(next_moments(target, z))
     passed.heads.append(normal_rows((members, len(target.x), target.neurons), target.dtype, generator))
     return passed
 
 
-def first_law(target: Target) -> Law:
+def first_law(target: Target) -> LayerLaw:
     """The law of the first layer, of one member for all."""
     return _law_of_moment(target, 1, target.first_moment)
 
 
-def law_above(target: Target, index: int, sigma: Tensor) -> Law:
+def law_above(target: Target, index: int, sigma: Tensor) -> LayerLaw:
     """The law of layer ``index`` given the activations (members, N, n) of the layer below."""
     n = sigma.shape[-1]
     if not few_rows(sigma):
@@ -106,13 +105,13 @@ def law_above(target: Target, index: int, sigma: Tensor) -> Law:
     rate, metric, factor = (torch.empty(*sigma.shape[:2], sigma.shape[1], dtype=torch.float64) for _ in range(3))
     out = (rate.numpy(), metric.numpy(), factor.numpy())
     compiled.law(array(sigma), C_b, C_W / n, lambda_b, lambda_W / n, tolerance(target.dtype), out)
-    return Law(C_b, C_W / n, rate, metric, factor)
+    return LayerLaw(C_b, C_W / n, rate, metric, factor)
 
 
-def _law_of_moment(target: Target, index: int, moment: Tensor) -> Law:
+def _law_of_moment(target: Target, index: int, moment: Tensor) -> LayerLaw:
     """The same, given sigma . sigma / n (members, N, N), or x . x / n_0."""
     C_b, C_W, lambda_b, lambda_W = target.network.hyperparameters(index)
     metric = C_b + C_W * moment
     factor = covariance_factor(metric, tolerance(target.dtype))
     variance = C_W / target.network.widths[index - 1]
-    return Law(C_b, variance, lambda_b + lambda_W * moment, metric, factor)
+    return LayerLaw(C_b, variance, lambda_b + lambda_W * moment, metric, factor)

@@ -25,7 +25,7 @@ from torch import Tensor
 
 from rgflow.sampling import compiled
 from rgflow.sampling.algebra import array, few_rows, inner, mix
-from rgflow.sampling.forward import Forward, Law
+from rgflow.sampling.forward import Forward, LayerLaw
 from rgflow.sampling.hidden import Hidden
 
 
@@ -63,7 +63,7 @@ def ntk_mean(form: NTKForm) -> Tensor:
     return form.mean[_pair_index(form)].permute(2, 0, 1)
 
 
-def cross_mean(form: NTKForm, law: Law) -> Tensor:
+def cross_mean(form: NTKForm, law: LayerLaw) -> Tensor:
     """Mean over members of E[z_ia z_jb H_ij;cd | layers below], different neurons i, j: slots (a, c, b, d)."""
     factor = law.factor[:, None]
     moments = (factor @ form.beta.permute(3, 0, 1, 2) @ factor.mT).mean(0)[_pair_index(form)]  # (c, d, a, b) for c <= d
@@ -73,7 +73,7 @@ def cross_mean(form: NTKForm, law: Law) -> Tensor:
     return moments.permute(2, 0, 3, 1)
 
 
-def _next_form(hidden: Hidden, law: Law, form: NTKForm, pairs: Tensor) -> NTKForm:
+def _next_form(hidden: Hidden, law: LayerLaw, form: NTKForm, pairs: Tensor) -> NTKForm:
     rate = _members_last(law.rate)[pairs[0], pairs[1]]
     if few_rows(hidden.sigma):
         return _compiled_form(hidden, law, form, rate)
@@ -85,7 +85,7 @@ def _next_form(hidden: Hidden, law: Law, form: NTKForm, pairs: Tensor) -> NTKFor
     return NTKForm(mean, mean - beta.diagonal(dim1=1, dim2=2).sum(-1), beta)
 
 
-def _compiled_form(hidden: Hidden, law: Law, form: NTKForm, rate: Tensor) -> NTKForm:
+def _compiled_form(hidden: Hidden, law: LayerLaw, form: NTKForm, rate: Tensor) -> NTKForm:
     members, N, _ = hidden.noise.shape
     P, dtype = len(rate), hidden.noise.dtype
     slopes, pairs, X = (torch.empty(*shape, members, dtype=dtype).numpy() for shape in ((P,), (P, 2 * P), (N, N, N)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import operator
 from collections.abc import Iterable
 from typing import Any
@@ -11,8 +12,13 @@ import numpy as np
 import xarray as xr
 
 from rgflow.errors import RgflowError
-from rgflow.sampling.estimators import Array, estimates, jackknife, layer_covariance, standard_errors
+from rgflow.sampling.estimators import Array, estimates
+from rgflow.sampling.jackknife import jackknife, layer_covariance, standard_errors
 from rgflow.sampling.rng import GROUP
+from rgflow.tensors import leg_names
+
+FEW_GROUPS = 10  # below which standard errors are rough
+_log = logging.getLogger("rgflow")
 
 
 def group_count(members: int) -> int:
@@ -78,17 +84,17 @@ def estimate(groups: xr.Dataset) -> xr.Dataset:
     below, layers = _widths_below(groups), groups.layer.values
     replicates = jackknife(means, below, GROUP)
     kept = [name for name in groups if "member" in groups[name].dims]
+    if count < FEW_GROUPS:
+        _log.warning(
+            "%d groups of %d members: standard errors are uncertain by %.0f %%", count, GROUP, 71 / (count - 1) ** 0.5
+        )
     return (
         _tensors(estimates(averages, below, count * GROUP), replicates, layers)
         .assign(_covariances(replicates, layers))
+        .assign(degrees_of_freedom=count - 1.0)
         .assign(groups[kept].variables)
         .assign_attrs(groups.attrs, members=count * GROUP)
     )
-
-
-def legs(count: int) -> list[str]:
-    """Names of the dims of a tensor with ``count`` sample legs."""
-    return [f"sample_{leg}" for leg in range(1, count + 1)]
 
 
 def _require_same(first: xr.Dataset, other: xr.Dataset) -> None:
@@ -115,7 +121,7 @@ def _tensors(pooled: dict[str, Array], replicates: dict[str, Array], layers: Arr
     variables: dict[str, Any] = {}
     coords: dict[str, Any] = {"layer": layers}
     for name, values in pooled.items():
-        samples = legs(values.ndim - 1)
+        samples = leg_names(values.ndim - 1)
         mask = fluctuates.reshape(-1, *(1,) * len(samples))
         variables[name] = (("layer", *samples), np.where(mask | (len(samples) == 2), values, 0.0))
         variables[f"{name}_stderr"] = (("layer", *samples), np.where(mask, standard_errors(replicates[name]), 0.0))

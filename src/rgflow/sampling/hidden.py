@@ -61,12 +61,12 @@ def draw_hidden(
 
     Returns
     -------
-    The layer and its preactivations z, which an in-place activation has overwritten unless the network is residual.
+    The layer and its preactivations z, which an in-place activation has overwritten if neurons are alike.
     """
-    activation, xi_2 = target.network.activation, target.network.xi_2
+    activation, architecture = target.network.activation_of(index), target.network.architecture
     noise = normal_rows((*factor.shape[:2], target.width(index)), target.dtype, generator)
-    z = mix(factor, noise, add_to=None if below is None else xi_2 * below)
-    in_place = None if target.network.residual else activation.in_place
+    z = mix(factor, noise, add_to=None if below is None else architecture.skip * below)
+    in_place = activation.in_place if architecture.alike else None
     if in_place is not None:
         sigma, slope = in_place.value(z), None
     elif target.ntk:

@@ -8,7 +8,7 @@ Conditioning it on the z already drawn (Matheron's rule) gives, with the whitene
 
     v = E + C_W/n_l w^T (u Delta - w E - L^- e).
 
-A skip connection xi_2 z adds xi_2 times the layer below to z and xi_2 times the layer above to the cotangent.
+A skip connection adds its strength times the layer below to z, and times the layer above to the cotangent.
 
 L^- is the inverse on the inputs that span the others and zero elsewhere, so that repeated inputs, widths below the
 number of inputs and dead layers are exact too. This costs O(n N) normals per layer instead of O(n^2).
@@ -53,7 +53,7 @@ def marginal_samples(target: Target, members: int, generator: Callable[[int], to
         metric=torch.stack([passed.laws[at].metric.expand(members, -1, -1) for at in reported], 1),
         preactivation=torch.stack([z[at].mT for at in reported], 1),
     )
-    if target.network.residual:
+    if passed.skips:
         samples = with_skip(samples, [passed.skips[at] for at in reported])
     if target.backward:
         ntk = torch.stack(
@@ -70,7 +70,7 @@ def _with_forward_means(samples: Samples, passed: Forward, target: Target) -> Sa
     for layer, (form, law) in enumerate(zip(ntk_forms(passed), passed.laws, strict=True), start=1):
         if layer in target.layers:
             means.append(ntk_mean(form))
-            cross += [cross_mean(form, law)] if "F" in target.tensors else []
+            cross += [cross_mean(form, law)] if target.cross else []
     return Samples(
         samples.metric, samples.preactivation, samples.ntk, torch.stack(means, 1), torch.stack(cross) if cross else None
     )

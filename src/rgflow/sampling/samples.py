@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import torch
 from torch import Tensor
 
 from rgflow.network import Network
+from rgflow.sampling.estimators import CROSS_MEAN, ESTIMATORS, Estimator
 from rgflow.sampling.memory import FEW_INPUTS
-
-NTK_TENSORS = frozenset({"Theta", "D", "F", "A", "B"})
-PAIR_TENSORS = frozenset({"F", "A", "B"})  # those of two different neurons
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,12 +38,23 @@ class Target:
     tensors: frozenset[str]
     dtype: torch.dtype
 
+    @cached_property
+    def estimators(self) -> Mapping[str, Estimator]:
+        """Those of the tensors, as the architecture needs them."""
+        known = self.network.architecture.choose(ESTIMATORS, "sampling")
+        return {name: estimator for name, estimator in known.items() if name in self.tensors}
+
+    @property
+    def pairs(self) -> bool:
+        """Whether anything of two different neurons is wanted."""
+        return any(estimator.neurons == 2 for estimator in self.estimators.values())
+
     @property
     def outputs(self) -> int:
         """Neurons of each reported layer whose NTK is drawn: the leading one or two."""
-        if self.network.residual:
+        if not self.network.architecture.alike:
             return self.neurons
-        return 2 if self.tensors & PAIR_TENSORS else 1
+        return 2 if self.pairs else 1
 
     @property
     def neurons(self) -> int:
@@ -53,22 +64,28 @@ class Target:
     @property
     def ntk(self) -> bool:
         """Whether anything of the NTK is wanted."""
-        return bool(self.tensors & NTK_TENSORS)
+        return any(estimator.ntk for estimator in self.estimators.values())
+
+    @property
+    def cross(self) -> bool:
+        """Whether means of preactivations with the NTK of different neurons are wanted."""
+        return any(CROSS_MEAN in estimator.means for estimator in self.estimators.values())
 
     @property
     def forward_means(self) -> bool:
-        """Whether the marginal sampler averages the NTK over all backward passes (of plain networks: a closed form)."""
-        return self.ntk and len(self.x) <= FEW_INPUTS and not self.network.residual
+        """Whether the marginal sampler averages the NTK over all backward passes (a closed form if neurons are alike)."""
+        return self.ntk and len(self.x) <= FEW_INPUTS and self.network.architecture.alike
 
     @property
     def backward(self) -> bool:
         """Whether the marginal sampler draws backward passes."""
-        return bool(self.tensors & {"A", "B"}) or (self.ntk and not self.forward_means)
+        drawn = any(estimator.ntk == "drawn" for estimator in self.estimators.values())
+        return drawn or (self.ntk and not self.forward_means)
 
     @property
     def pairs_of_neurons(self) -> bool:
-        """Whether averages over pairs of neurons are wanted that differ in their means, those of a residual network."""
-        return self.network.residual and bool(self.tensors & {"T3", "V"})
+        """Whether averages over pairs of neurons are wanted that differ in their means."""
+        return not self.network.architecture.alike and self.pairs
 
     @property
     def first_moment(self) -> Tensor:
@@ -87,7 +104,7 @@ class Target:
 
 @dataclass(frozen=True, eq=False)
 class Skip:
-    """Moments that a residual network has besides, see :mod:`rgflow.sampling.skip`.
+    """Moments where neurons are not alike, see :mod:`rgflow.sampling.skip`.
 
     Attributes
     ----------
@@ -111,7 +128,7 @@ class Samples:
     ----------
     metric
         (member, layer, N, N): G_12 = C_b + C_W/n sum_j sigma_j1 sigma_j2, the second moment of a layer's preactivations
-        given the layer before; in a residual network averaged over neurons.
+        given the layer before; averaged over neurons if they are not alike.
     preactivation
         (member, layer, neuron, N): z_{i;a}.
     ntk
@@ -122,7 +139,7 @@ class Samples:
         (layer, N, N, N, N), slots a c b d: mean over the members of z_ia z_jb H_ij;cd, i and j different neurons, or of
         its average over more; None unless wanted.
     skip
-        Moments of a residual network.
+        Moments where neurons are not alike.
     """
 
     metric: Tensor
@@ -136,7 +153,7 @@ class Samples:
 def with_ntk(samples: Samples, ntk: Tensor, target: Target) -> Samples:
     """The same samples with a drawn NTK and what follows from it."""
     cross = None
-    if "F" in target.tensors:
+    if target.cross:
         z = samples.preactivation
         cross = torch.einsum("mla,mlb,mlcd->lacbd", z[:, :, 0], z[:, :, 1], ntk[:, :, 0, 1]) / len(z)
     return replace(samples, ntk=ntk, ntk_mean=ntk.diagonal(dim1=2, dim2=3).mean(-1), cross=cross)

@@ -1,8 +1,8 @@
-"""What the skip connection of a residual network adds to the moments of a layer given the layer below.
+"""What a skip connection adds to the moments of a layer given the layer below.
 
-Given layer l, the neurons of z' = xi_1 (b + W sigma(z)) + xi_2 z are independent with covariance G, that of the branch, but
-unlike those of a plain network they have means m_i = xi_2 z_i of their own, and second moments X_i = G + m_i m_i^T. Correlators
-of two different neurons are averages over pairs i != j: with bars for averages over the n neurons,
+Given layer l, the neurons of z' = branch + skip z are independent with covariance G, that of the branch, but not alike: they
+have means m_i = skip z_i of their own, and second moments X_i = G + m_i m_i^T. Correlators of two different neurons are
+averages over pairs i != j: with bars for averages over the n neurons,
 
     E[z'_i1 z'_j2 z'_j3 | z] = bar m_1 bar X_23 - Cov(m_i1, X_i23) / (n - 1),
     E[z'_i1 z'_i2 z'_j3 z'_j4 | z] = bar X_12 bar X_34 - Cov(X_i12, X_i34) / (n - 1),
@@ -29,9 +29,9 @@ class SkipMoments(NamedTuple):
     Attributes
     ----------
     mean
-        (members, N): xi_2 z_a, averaged over neurons.
+        (members, N): skip z_a, averaged over neurons.
     second
-        (members, N, N): xi_2^2 z_a z_b, averaged over neurons.
+        (members, N, N): skip^2 z_a z_b, averaged over neurons.
     same_zG, same_GG
         (N, N, N) and (N, N, N, N): the covariances over neurons, over n - 1, averaged over the members; None unless wanted.
     """
@@ -53,7 +53,7 @@ def first_moments(target: Target) -> SkipMoments:
 def next_moments(target: Target, z: Tensor) -> SkipMoments:
     """Those of the layer above preactivations z (members, N, n)."""
     N, n = z.shape[1:]
-    m = target.network.xi_2 * z
+    m = target.network.architecture.skip * z
     mean, second = m.double().mean(-1), inner(m, m) / n
     if not target.pairs_of_neurons:
         return SkipMoments(mean, second, None, None)

@@ -8,18 +8,19 @@ from dataclasses import asdict, dataclass
 from numbers import Integral
 from typing import TYPE_CHECKING
 
+from rgflow import tensors as records
 from rgflow.errors import RgflowError
 from rgflow.network import Network
+from rgflow.sampling.estimators import ESTIMATORS
 
 if TYPE_CHECKING:
     import torch
 
-TENSORS = ("K", "T3", "V", "V6", "Theta", "D", "F", "A", "B")
+SAMPLED_TENSORS = tuple(name for name in records.TENSORS if any(name in table for table in ESTIMATORS.values()))
 SAMPLERS = ("marginal", "weights")
 DTYPES = ("float32", "float64")
 LAWS = ("normal", "uniform", "truncated_normal", "discrete", "orthogonal")
-_RESIDUAL = ("K", "T3", "V", "Theta")  # what is known of residual networks
-_ROW_INDEPENDENT = ("K", "Theta")  # what does not use that different neurons' weights are independent
+_ANY_ROWS = tuple(name for name, one in ESTIMATORS["plain"].items() if not one.independent)
 
 
 @dataclass(frozen=True)
@@ -62,12 +63,12 @@ class Ensemble:
             ("sampler", self.sampler, SAMPLERS),
             ("law", self.law, LAWS),
             ("dtype", self.dtype, DTYPES),
-            *(("tensors", tensor, TENSORS) for tensor in self.tensors),
+            *(("tensors", tensor, SAMPLED_TENSORS) for tensor in self.tensors),
         ):
             if value not in allowed:
                 raise RgflowError(f"{name}: {value!r}; allowed: {', '.join(allowed)}")
         if not self.tensors:
-            raise RgflowError(f"tensors is empty; allowed: {', '.join(TENSORS)}")
+            raise RgflowError(f"tensors is empty; allowed: {', '.join(SAMPLED_TENSORS)}")
         for name in ("seed", "kept"):
             number = getattr(self, name)
             if not isinstance(number, Integral) or number < 0:
@@ -80,8 +81,8 @@ class Ensemble:
             raise RgflowError(
                 f"law = {self.law!r} needs sampler = 'weights'; the marginal sampler is exact for 'normal' only"
             )
-        if self.law == "orthogonal" and (other := [name for name in self.tensors if name not in _ROW_INDEPENDENT]):
-            raise RgflowError(f"tensors: {other[0]!r} with law = 'orthogonal'; allowed: {', '.join(_ROW_INDEPENDENT)}")
+        if self.law == "orthogonal" and (other := [name for name in self.tensors if name not in _ANY_ROWS]):
+            raise RgflowError(f"tensors: {other[0]!r} with law = 'orthogonal'; allowed: {', '.join(_ANY_ROWS)}")
 
     def reported_layers(self, network: Network) -> tuple[int, ...]:
         """The layers to report of a network.
@@ -92,12 +93,12 @@ class Ensemble:
             Unless they increase within 1..L, or if a tensor needs two neurons where a reported layer has one, or is not
             known of this kind of network.
         """
-        check_tensors(self.tensors, network.residual)
+        estimators = network.architecture.choose(ESTIMATORS, "sampling")
+        _check_known(self.tensors, network.architecture.name)
         layers = tuple(range(1, network.depth + 1)) if self.layers is None else self.layers
         if not layers or list(layers) != sorted(set(layers) & set(range(1, network.depth + 1))):
             raise RgflowError(f"layers = {list(layers)}; they must increase within 1..{network.depth}")
-        pairs = ("T3", "V") if network.residual else ("F", "A", "B")
-        two = [tensor for tensor in self.tensors if tensor in pairs]
+        two = [tensor for tensor in self.tensors if estimators[tensor].neurons == 2]
         narrow = [layer for layer in layers if network.widths[layer] < 2]
         if two and narrow:
             raise RgflowError(f"tensors: {two[0]!r} needs 2 neurons; layer {narrow[0]} has {network.widths[narrow[0]]}")
@@ -115,9 +116,14 @@ class Ensemble:
 
 
 def check_tensors(tensors: Iterable[str], residual: bool) -> None:
-    """Raise one line if a tensor is not known of residual networks, or vanishes in plain ones."""
+    """Raise one line if a tensor is not known of residual networks, or of plain ones."""
+    _check_known(tensors, "residual" if residual else "plain")
+
+
+def _check_known(tensors: Iterable[str], architecture: str) -> None:
+    known = ESTIMATORS[architecture]
     for name in tensors:
-        if residual and name not in _RESIDUAL:
-            raise RgflowError(f"tensors: {name!r} of a residual network; allowed: {', '.join(_RESIDUAL)}")
-        if name == "T3" and not residual:
-            raise RgflowError("tensors: 'T3' vanishes in a plain network; it needs a residual one, xi_2 != 0")
+        if architecture in records.TENSORS[name].vanishes_in:
+            raise RgflowError(f"tensors: {name!r} vanishes in a {architecture} network; allowed: {', '.join(known)}")
+        if name not in known:
+            raise RgflowError(f"tensors: {name!r} of a {architecture} network; allowed: {', '.join(known)}")

@@ -15,7 +15,7 @@ from rgflow.sampling.skip import SkipMoments, first_moments, next_moments, with_
 
 STREAM = 0
 _CUT = 2.0  # standard deviations at which the truncated normal ends
-Law = Callable[[tuple[int, ...], torch.dtype, torch.Generator], Tensor]
+WeightLaw = Callable[[tuple[int, ...], torch.dtype, torch.Generator], Tensor]
 
 
 class Layer(NamedTuple):
@@ -42,23 +42,25 @@ def weight_samples(target: Target, members: int, generator: Callable[[int], torc
     generator
         Generator of each stream; only one is used.
     law
-        Law of the weights, of :data:`LAWS`. Biases are normal.
+        WeightLaw of the weights, of :data:`WEIGHT_LAWS`. Biases are normal.
     """
-    layers = forward(target, members, generator(STREAM), LAWS[law])
+    layers = forward(target, members, generator(STREAM), WEIGHT_LAWS[law])
     reported = [layers[layer - 1] for layer in target.layers]
     samples = Samples(
         metric=torch.stack([layer.metric.expand(members, -1, -1) for layer in reported], 1),
         preactivation=torch.stack([layer.z[..., : target.neurons].mT.double() for layer in reported], 1),
     )
-    if target.network.residual:
+    if not target.network.architecture.alike:
         samples = with_skip(samples, [layer.skip for layer in reported])
     if not target.ntk:
         return samples
-    ntk = torch.stack([backward(layers[:layer], target.outputs, target.network.xi_2) for layer in target.layers], 1)
+    ntk = torch.stack(
+        [backward(layers[:layer], target.outputs, target.network.architecture.skip) for layer in target.layers], 1
+    )
     return with_ntk(samples, ntk, target)
 
 
-def forward(target: Target, members: int, generator: torch.Generator, law: Law) -> list[Layer]:
+def forward(target: Target, members: int, generator: torch.Generator, law: WeightLaw) -> list[Layer]:
     """Draw the layers 1, 2, ... up to the last reported one."""
     sigma, moment = target.x.to(target.dtype).expand(members, -1, -1), target.first_moment
     network, skip = target.network, first_moments(target)
@@ -69,17 +71,20 @@ def forward(target: Target, members: int, generator: torch.Generator, law: Law) 
         weights = law((members, width, width_below), target.dtype, generator).mul_(math.sqrt(C_W / width_below))
         biases = normal_rows((members, 1, width), target.dtype, generator).mul_(math.sqrt(C_b))
         z = torch.baddbmm(biases, sigma, weights.mT)
-        if network.xi_2 and layers:
-            z = z + network.xi_2 * layers[-1].z[..., :width]
-        sigma, slope = network.activation.value_and_derivative(z)
+        if layers:
+            z = network.architecture.add_skip(z, layers[-1].z[..., :width])
+        hidden = index in target.hidden
+        sigma, slope = (
+            network.activation_of(index).value_and_derivative(z) if hidden else (z, z)
+        )  # the top has no sigma
         layers.append(Layer(weights, C_b + C_W * moment, lambda_b + lambda_W * moment, z, sigma, slope, skip))
         moment = inner(sigma, sigma) / width
-        if network.residual and index in target.hidden:
+        if hidden and not network.architecture.alike:
             skip = next_moments(target, z)
     return layers
 
 
-def backward(layers: list[Layer], outputs: int, xi_2: float) -> Tensor:
+def backward(layers: list[Layer], outputs: int, skip: float) -> Tensor:
     """NTK of the leading neurons of the last of ``layers``: (members, output, output, N, N)."""
     top = layers[-1]
     members, N, _ = top.z.shape
@@ -88,8 +93,8 @@ def backward(layers: list[Layer], outputs: int, xi_2: float) -> Tensor:
     delta_above = torch.eye(outputs, dtype=top.z.dtype, device=top.z.device)[:, None]
     for here in layers[-2::-1]:
         delta = v.reshape(members, outputs, -1, here.z.shape[-1]) * here.slope[:, None]
-        if xi_2:
-            delta[..., : delta_above.shape[-1]] += xi_2 * delta_above
+        if skip:
+            delta[..., : delta_above.shape[-1]] += skip * delta_above
             delta_above = delta
         delta = delta.flatten(1, 2)
         ntk = ntk + here.rate[:, None, :, None, :] * inner(delta, delta).view(members, outputs, N, outputs, N)
@@ -124,7 +129,7 @@ def _orthogonal(shape: tuple[int, ...], dtype: torch.dtype, generator: torch.Gen
 
 
 # laws of one layer's weights, scaled to zero mean and unit variance
-LAWS: dict[str, Law] = {
+WEIGHT_LAWS: dict[str, WeightLaw] = {
     "normal": normal_rows,
     "uniform": _uniform,
     "truncated_normal": _truncated_normal,

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+import shutil
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rgflow.errors import RgflowError
-from rgflow.store.digest import digest, digest_variables
-from rgflow.store.manifest import manifest_of, read_manifest, store_of
-from rgflow.store.open import _hidden
-from rgflow.store.publish import open_zarr
-from rgflow.store.variables import validate
+from rgflow.store.digest import digest_variables
+from rgflow.store.index import INDEX, find_study, identity, indexed_below, read_index, walk_stores
+from rgflow.store.manifest import content_digest, manifest_of, portable, read_manifest, store_of
+from rgflow.store.memo import forget
+from rgflow.store.publish import PROVENANCE, open_zarr, stage_attributes
 
 if TYPE_CHECKING:
     import xarray as xr
+
+    from rgflow.store.variables import Registry
 
 
 @dataclass(frozen=True)
@@ -26,19 +30,32 @@ class Finding:
     problem: str = ""
 
 
-def check_results(root: Path) -> Iterator[Finding]:
-    """Yield a finding for each store at or below ``root``, in order of path.
+def check_results(root: Path, registry: Registry | None = None) -> Iterator[Finding]:
+    """Yield a finding for each store at or below ``root``, in order of path; with a registry its schema is checked too.
+
+    Where the study has an index, the stores are those that it names: one that is missing, or was made from another spec than
+    the index says, is a finding as well.
 
     Raises
     ------
     RgflowError
         If there is nothing to check at ``root``.
     """
-    stores = sorted(_stores(root))
+    belonging = indexed_below(root)
+    stores = sorted(_stores(root) if belonging is None else belonging)
     if not stores:
         raise RgflowError(f"{root}: no stores there to check")
     for store in stores:
-        yield Finding(store, _problem(store))
+        yield Finding(store, _problem(store, registry))
+
+
+def repair(findings: Iterable[Finding]) -> None:
+    """Remove what is damaged, store, manifest and memory of it, so that the next run makes it anew."""
+    for finding in findings:
+        if finding.problem:
+            forget(finding.store)
+            shutil.rmtree(finding.store, ignore_errors=True)
+            manifest_of(finding.store).unlink(missing_ok=True)
 
 
 def open_intact(manifest: Path) -> xr.Dataset:
@@ -67,17 +84,17 @@ def _stores(root: Path) -> set[Path]:
     """All final names below ``root``: those with a store, a manifest, or both."""
     if root.suffix in (".zarr", ".json"):
         return {root.with_suffix(".zarr")}
-    stores = set(root.rglob("*.zarr"))
-    manifests = {store_of(p) for p in root.rglob("*.json") if not any(part.endswith(".zarr") for part in p.parts)}
-    return {p for p in stores | manifests if not _hidden(p.relative_to(root))}
+    manifests = (path for path in walk_stores(root, ".json") if path.name != INDEX)
+    return {*walk_stores(root), *map(store_of, manifests)}
 
 
-def _problem(store: Path) -> str:
+def _problem(store: Path, registry: Registry | None) -> str:
     try:
         manifest = read_manifest(manifest_of(store))
         with open_zarr(store) as dataset:
-            validate(dataset, str(store))
-            return _difference(dataset, manifest)
+            if registry:
+                registry.validate(dataset, str(store))
+            return _difference(dataset, manifest) or _other_spec(store, dataset)
     except Exception as error:
         return _unreadable(store, error)
 
@@ -88,7 +105,23 @@ def _difference(dataset: xr.Dataset, manifest: dict[str, Any]) -> str:
     damaged = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
     if damaged:
         return f"differs from its manifest in {', '.join(damaged)}"
-    return "" if digest(found) == manifest["digest"] else "manifest is inconsistent with itself"
+    attributes = stage_attributes(dataset)
+    if portable(attributes) != manifest["attributes"]:
+        return "differs from its manifest in its attributes"
+    return "" if content_digest(found, attributes) == manifest["digest"] else "manifest is inconsistent with itself"
+
+
+def _other_spec(store: Path, dataset: xr.Dataset) -> str:
+    """Whether a store was made from another spec than the index of its study says; empty if not."""
+    study = find_study(store.parent)
+    if study is None:
+        return ""
+    name = store.absolute().relative_to(study.absolute()).with_suffix("").as_posix()
+    expected = read_index(study).all.get(name)
+    facts = json.loads(dataset.attrs.get(PROVENANCE, "{}"))
+    if expected is None or expected == identity(facts.get("stage", ""), facts.get("spec")):
+        return ""
+    return "was made from another configuration than that of its study"
 
 
 def _unreadable(store: Path, error: Exception) -> str:

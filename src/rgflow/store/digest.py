@@ -5,9 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from rgflow.errors import RgflowError
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -18,11 +21,6 @@ _SLAB_BYTES = 64 << 20
 def digest_variables(dataset: xr.Dataset) -> dict[str, dict[str, Any]]:
     """Describe every data variable and coordinate: ``name -> {dims, dtype, shape, digest}``, sorted by name."""
     return {str(name): _describe(dataset[name]) for name in sorted(dataset.variables, key=str)}
-
-
-def digest(description: dict[str, dict[str, Any]]) -> str:
-    """Digest of a whole dataset from the description of its variables."""
-    return digest_json(description)
 
 
 def digest_json(value: Any) -> str:
@@ -66,3 +64,18 @@ def _bytes(values: np.ndarray) -> bytes | memoryview:
 
 def _dtype_name(dtype: np.dtype) -> str:
     return "str" if dtype.kind in "OTU" else dtype.newbyteorder("=").name
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of the content of a file.
+
+    Raises
+    ------
+    RgflowError
+        If it cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except (OSError, ValueError):
+        raise RgflowError(f"{str(path)!r}: no such file, or it cannot be read (see data/README.md)") from None

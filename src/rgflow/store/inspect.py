@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from rgflow.errors import RgflowError
 from rgflow.store.labels import parse_path
 from rgflow.store.manifest import manifest_of, read_manifest
-from rgflow.store.open import published_stores
+from rgflow.store.open import present, published_stores
 from rgflow.store.publish import PROVENANCE, open_zarr
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def describe(path: Path) -> Iterator[str]:
     if not stores:
         raise RgflowError(f"{path}: no published results there")
     if path.suffix == ".zarr":
-        with open_zarr(path) as dataset:
+        with open_zarr(present(path)) as dataset:
             yield from _describe_store(path, dataset)
     else:
         yield from _describe_folder(path, stores)

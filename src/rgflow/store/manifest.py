@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from rgflow.errors import RgflowError
+from rgflow.store.digest import digest_json
 from rgflow.store.temporary import temporary_sibling
 
-FORMAT = 1
+FORMAT = 2
 
 
 def local_path(path: str | Path) -> Path:
@@ -47,10 +49,33 @@ def read_manifest(path: Path) -> dict[str, Any]:
     return content
 
 
-def write_manifest(path: Path, digest: str, variables: dict[str, dict[str, Any]]) -> None:
-    """Write a manifest atomically."""
-    content = {"rgflow_manifest": FORMAT, "digest": digest, "variables": variables}
-    write_atomically(path, json.dumps(content, indent=1, sort_keys=True) + "\n")
+def write_manifest(path: Path, variables: Mapping[str, Any], attributes: Mapping[str, Any]) -> str:
+    """Write the manifest of a result atomically; returns the digest of all that the result holds."""
+    content = content_digest(variables, attributes)
+    manifest = {
+        "rgflow_manifest": FORMAT,
+        "digest": content,
+        "variables": variables,
+        "attributes": portable(attributes),
+    }
+    write_atomically(path, json.dumps(manifest, indent=1, sort_keys=True) + "\n")
+    return content
+
+
+def content_digest(variables: Mapping[str, Any], attributes: Mapping[str, Any]) -> str:
+    """Digest of a result: of its variables, as described by ``digest_variables``, and of its stage's attributes."""
+    return digest_json({"variables": variables, "attributes": portable(attributes)})
+
+
+def portable(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """Attributes as they read back from JSON: lists for tuples and arrays, plain numbers for numpy's."""
+    return {key: _plain(value) for key, value in attributes.items()}
+
+
+def _plain(value: Any) -> Any:
+    if hasattr(value, "tolist"):
+        return _plain(value.tolist())
+    return [_plain(one) for one in value] if isinstance(value, tuple | list) else value
 
 
 def write_atomically(path: Path, text: str) -> None:

@@ -53,9 +53,21 @@ def restore(store: Path, key: str) -> bool:
     with temporary_sibling(store) as temporary:
         _link_tree(entry / "store.zarr", temporary)
         replace_directory(temporary, store)
-    write_manifest(manifest_of(store), manifest["digest"], manifest["variables"])
+    write_manifest(manifest_of(store), manifest["variables"], manifest["attributes"])
     entry.touch()
     return True
+
+
+def forget(store: Path) -> None:
+    """Forget all that is remembered of a store."""
+    shutil.rmtree(store.parent / DIRECTORY / store.stem, ignore_errors=True)
+
+
+def remembered(store: Path) -> Path | None:
+    """The newest result that is remembered of a store; None if there is none."""
+    entries = store.parent / DIRECTORY / store.stem
+    found = [entry for entry in entries.glob("*/store.zarr") if not entry.parent.name.startswith(".")]
+    return max(found, key=lambda entry: _modified(entry.parent), default=None)
 
 
 def _entry(store: Path, key: str) -> Path:

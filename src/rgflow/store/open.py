@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rgflow.errors import RgflowError
+from rgflow.store.index import indexed_below, walk_stores
 from rgflow.store.labels import Label, parse_path
 from rgflow.store.manifest import local_path, manifest_of
+from rgflow.store.memo import remembered
 from rgflow.store.publish import open_zarr, without_provenance
 
 if TYPE_CHECKING:
     import xarray as xr
 
+_log = logging.getLogger(__name__)
 Cell = tuple[dict[str, Label], "xr.Dataset"]
 
 
@@ -31,7 +35,9 @@ def open_results(path: str | Path) -> xr.DataTree:
     xr.DataTree
         One node per stage (``inputs``, ``theory/initialization``, ``ensemble``, ...). The cells of a sweep are combined along
         dimensions named by their labels (``activation``, ``init``, ``depth``, ``width``); cells that are not there, and
-        layers that a shallower network does not have, are NaN. Blocks of unfinished ensembles are left out.
+        layers that a shallower network does not have, are NaN. Blocks of unfinished ensembles are left out, and so is
+        what an earlier configuration of the study left behind. A result that is being made anew, or whose job failed, is
+        shown as it was before, with a warning in the log.
 
     Raises
     ------
@@ -45,19 +51,33 @@ def open_results(path: str | Path) -> xr.DataTree:
     for store in published_stores(root):
         stage, labels = parse_path(store.relative_to(root) if store != root else Path(store.name))
         if "block" not in labels:
-            stages[stage].append((labels, open_zarr(store, chunks={})))
+            stages[stage].append((labels, open_zarr(present(store), chunks={})))
     if not stages:
         raise RgflowError(f"{root}: no published results there; run the workflow first, or check the path")
     return xr.DataTree.from_dict({f"/{stage}": combine_cells(cells) for stage, cells in stages.items()})
 
 
 def published_stores(root: Path) -> Iterator[Path]:
-    """Yield the stores at or below ``root`` that have a manifest, sorted by path; memo and temporary names excluded."""
-    if root.suffix == ".zarr":
-        candidates = [root]
+    """Yield the stores at or below ``root`` that belong to the study as it is now, sorted by path.
+
+    Those are the stores of its index that have a manifest or had one before; without an index, all that have a manifest.
+    """
+    belonging = indexed_below(root)
+    if belonging is not None:
+        yield from (store for store in sorted(belonging) if manifest_of(store).is_file() or remembered(store))
+    elif root.suffix == ".zarr":
+        yield from [root] if manifest_of(root).is_file() else []
     else:
-        candidates = sorted(p for p in root.rglob("*.zarr") if not _hidden(p.relative_to(root)))
-    yield from (store for store in candidates if manifest_of(store).is_file())
+        yield from (store for store in sorted(walk_stores(root)) if manifest_of(store).is_file())
+
+
+def present(store: Path) -> Path:
+    """Where a store can be read: under its name, or, while it is missing, the last result that is remembered of it."""
+    before = None if store.is_dir() else remembered(store)
+    if before is None:
+        return store
+    _log.warning("%s: not there (being made anew, or its job failed); showing the result before", store)
+    return before
 
 
 def combine_cells(cells: list[Cell]) -> xr.Dataset:
@@ -93,7 +113,3 @@ def _combine_along(dims: list[str], cells: list[Cell]) -> xr.Dataset:
         compat="equals",
         combine_attrs="drop_conflicts",
     )
-
-
-def _hidden(path: Path) -> bool:
-    return any(part.startswith(".") for part in path.parts)

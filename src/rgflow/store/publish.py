@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rgflow.errors import RgflowError
-from rgflow.store.digest import canonical_json, digest, digest_variables
+from rgflow.store.digest import canonical_json, digest_variables
 from rgflow.store.manifest import manifest_of, write_manifest
 from rgflow.store.scratch import ScratchArrays
 from rgflow.store.temporary import remove_leftovers, replace_directory, temporary_sibling
-from rgflow.store.variables import document, validate
+from rgflow.store.variables import Registry
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -26,7 +26,9 @@ Certify = Callable[["xr.Dataset", ScratchArrays], Mapping[str, Any]]
 """(what was written, room for intermediate arrays in files) -> attributes of the result that only the whole of it tells."""
 
 
-def publish(dataset: xr.Dataset, store: Path, provenance: Mapping[str, Any], certify: Certify | None = None) -> str:
+def publish(
+    dataset: xr.Dataset, store: Path, provenance: Mapping[str, Any], registry: Registry, certify: Certify | None = None
+) -> str:
     """Validate ``dataset``, write it under a temporary name, read it back, and rename it to ``store``; then its manifest.
 
     A dataset of dask arrays is evaluated chunk by chunk as it is written, and never in memory as a whole: its digest is that
@@ -38,11 +40,13 @@ def publish(dataset: xr.Dataset, store: Path, provenance: Mapping[str, Any], cer
     Parameters
     ----------
     dataset : xr.Dataset
-        Every variable registered in :mod:`rgflow.store.variables`.
+        Every variable registered.
     store : Path
         Final name, ``*.zarr``.
     provenance : mapping
         JSON-able facts kept in the store's attributes; they do not enter the digest.
+    registry : Registry
+        What may be stored.
     certify : callable, optional
         Looks at what was written before it gets its final name: raises if it is unusable, returns further attributes.
 
@@ -56,21 +60,20 @@ def publish(dataset: xr.Dataset, store: Path, provenance: Mapping[str, Any], cer
     RgflowError
         If a variable is not registered, or what was written does not read back equal.
     """
-    validate(dataset, str(store))
+    registry.validate(dataset, str(store))
     for final in (store, manifest_of(store)):
         remove_leftovers(final)
     with temporary_sibling(store) as temporary, temporary_sibling(store) as scratch:
-        write_zarr(document(dataset), temporary, provenance)
+        write_zarr(registry.document(dataset), temporary, provenance)
         with open_zarr(temporary) as written:
             attributes = certify(written, ScratchArrays(scratch)) if certify else {}
             variables = digest_variables(written)
+        attributes = {**dataset.attrs, **attributes}
         if not dataset.chunks and digest_variables(dataset) != variables:
             raise RgflowError(f"{store}: what was written does not read back equal; disk or memory fault?")
         _add_attributes(temporary, attributes)
         replace_directory(temporary, store)
-    content = digest(variables)
-    write_manifest(manifest_of(store), content, variables)
-    return content
+    return write_manifest(manifest_of(store), variables, attributes)
 
 
 def write_zarr(dataset: xr.Dataset, path: Path, provenance: Mapping[str, Any]) -> None:
@@ -118,11 +121,14 @@ def open_zarr(path: Path, chunks: Any = None) -> xr.Dataset:
     return dataset
 
 
+def stage_attributes(dataset: xr.Dataset) -> dict[str, Any]:
+    """The attributes that belong to a result: those of its stage, not those of its making."""
+    return {str(key): value for key, value in dataset.attrs.items() if key != PROVENANCE}
+
+
 def without_provenance(dataset: xr.Dataset) -> xr.Dataset:
     """The dataset as its stage made it; attributes of the stage stay."""
-    return dataset.drop_attrs(deep=False).assign_attrs(
-        {key: value for key, value in dataset.attrs.items() if key != PROVENANCE}
-    )
+    return dataset.drop_attrs(deep=False).assign_attrs(stage_attributes(dataset))
 
 
 def _with_portable_strings(dataset: xr.Dataset) -> xr.Dataset:

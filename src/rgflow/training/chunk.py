@@ -7,7 +7,6 @@ therefore has the same bits whatever the block, the worker or the number of memb
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
@@ -19,36 +18,28 @@ from rgflow.network import Network
 from rgflow.sampling.rng import Streams
 from rgflow.task import Task
 from rgflow.training.batches import Batch, full_batches, mini_batches
+from rgflow.training.frozen import Frozen
 from rgflow.training.losses import output_cotangent
-from rgflow.training.mlp import Parameters, cotangents, draw_parameters, forward, outputs, preactivations
+from rgflow.training.mlp import Parameters, cotangents, draw_parameters, forward, outputs, preactivations, with_twins
 from rgflow.training.ntk import empirical_ntk
 from rgflow.training.optimizers import make_optimizer
+from rgflow.training.records import ChunkRecord, Recorder
 from rgflow.training.spec import TrainingSpec
-
-Array = NDArray[np.floating]
 
 _NUMBERS_IN_CACHE = 3 << 19  # measured: larger batches leave the cache, smaller ones pay per call
 _LARGEST_CHUNK = 128
 _PARAMETERS, _ORDER = 0, 1  # random streams of a chunk
 
 
-@dataclass(frozen=True)
-class ChunkRecord:
-    """What a chunk leaves: predictions (member, step, sample, output) and NTK (member, ntk_step, sample, sample)."""
-
-    predictions: Array
-    ntk: Array | None
-
-
 def members_per_chunk(network: Network, train_count: int) -> int:
-    """Return the number of members per chunk, a power of two up to 128.
+    """Return the number of members per chunk, a power of two from 2, so that it holds twins, up to 128.
 
     Blocks made of whole chunks train no member twice.
     """
     widths = network.widths
     parameters = sum(n_in * n_out for n_in, n_out in pairwise(widths))
     signals = 3 * train_count * sum(widths[1:])  # sigma, sigma' and the cotangent
-    fitting = max(1, _NUMBERS_IN_CACHE // (parameters + signals))
+    fitting = max(2, _NUMBERS_IN_CACHE // (parameters + signals))
     return min(_LARGEST_CHUNK, 1 << (fitting.bit_length() - 1))
 
 
@@ -71,7 +62,7 @@ class Chunk:
     """
 
     def __init__(self, network: Network, task: Task, spec: TrainingSpec, index: int, device: torch.device) -> None:
-        self.network, self.spec = network, spec
+        self.network, self.task, self.spec = network, task, spec
         self.dtype, self.device = getattr(torch, spec.dtype), device
         self.size = members_per_chunk(network, task.train_count)
         self.index = index
@@ -80,23 +71,27 @@ class Chunk:
         self.train_inputs, self.train_targets = self._columns(task.train_inputs), self._columns(task.train_targets)
         self.parameters = self._draw()
 
-    def train(self) -> ChunkRecord:
-        """Train to the last recorded step and return the records."""
-        predictions, ntks, start = [], [], 0
+    def train(self, frozen: Frozen | None = None) -> ChunkRecord:
+        """Train to the last recorded step and return the records; ``frozen`` goes with control variates."""
+        recorder = Recorder(self.network, self.task, self.spec, frozen, min(self.size, self.spec.group))
+        recorder.start(self.parameters, self.inputs, self._outputs(0))
+        ntk_steps, kernel_steps, done = self.spec.recorded_ntk, self.spec.recorded_kernels, 0
         updates = self._updates()
-        for stop in sorted({*self.spec.steps, *self.spec.ntk_steps}):
-            for _ in range(stop - start):
+        for step in sorted({*self.spec.recorded, *ntk_steps, *kernel_steps}):
+            for _ in range(step - done):
                 next(updates)
-            start = stop
-            if stop in self.spec.steps:
-                predictions.append(self._predictions(stop))
-            if stop in self.spec.ntk_steps:
-                ntks.append(self._ntk())
-        return ChunkRecord(np.stack(predictions, axis=1), np.stack(ntks, axis=1) if ntks else None)
+            done = step
+            if step in self.spec.recorded:
+                recorder.outputs(step, self._outputs(step))
+            if step in ntk_steps:
+                recorder.ntk(self.parameters, self._ntk_inputs)
+            if step in kernel_steps:
+                recorder.kernels(self.parameters, self.inputs)
+        return recorder.result()
 
     def _updates(self) -> Iterator[None]:
         """Take one training step for every value asked for."""
-        optimizer = make_optimizer(self.spec.optimizer, self.network, self.parameters, self.spec.learning_rate)
+        optimizer = make_optimizer(self.spec, self.network, self.parameters)
         cotangent_of = output_cotangent(self.spec.loss)
         for inputs, targets in self._batches():
             run = forward(self.network, self.parameters, inputs)
@@ -112,18 +107,20 @@ class Chunk:
 
     def _draw(self) -> Parameters:
         stream = self.streams.generator(self.index, _PARAMETERS)
-        return draw_parameters(self.network, self.size, stream, self.dtype)
+        if not self.spec.antithetic:
+            return draw_parameters(self.network, self.size, stream, self.dtype)
+        return with_twins(draw_parameters(self.network, self.size // 2, stream, self.dtype))
 
-    def _predictions(self, step: int) -> Array:
+    def _outputs(self, step: int) -> torch.Tensor:
         z = outputs(self.network, self.parameters, self.inputs)
         if not z.isfinite().all():
             raise RgflowError(self._failure(step))
-        return np.asarray(z.mT.cpu().numpy())
+        return z
 
-    def _ntk(self) -> Array:
+    @property
+    def _ntk_inputs(self) -> torch.Tensor:
         samples = self.spec.ntk_samples
-        inputs = self.inputs if samples is None else self.inputs[:, list(samples)]
-        return np.asarray(empirical_ntk(self.network, self.parameters, inputs).cpu().numpy())
+        return self.inputs if samples is None else self.inputs[:, list(samples)]
 
     def _failure(self, step: int) -> str:
         """One line: where the first non-finite preactivation is, and why if the stability limit explains it."""
@@ -137,9 +134,9 @@ class Chunk:
 
     def _stability(self) -> str:
         """The stability limit of the chunk's NTK at initialization, next to the learning rate."""
-        ntk = empirical_ntk(self.network, self._draw(), self.train_inputs).double()
+        ntk = empirical_ntk(self.network, self._draw(), self.train_inputs, outputs=1)[:, 0, 0].double()
         limit = 2.0 / float(torch.linalg.eigvalsh(ntk)[:, -1].mean())
-        return f"learning_rate = {self.spec.learning_rate:.6g}, stability limit 2/theta_max = {limit:.6g}"
+        return f"learning_rate = {self.spec.rate:.6g}, stability limit 2/theta_max = {limit:.6g}"
 
     def _columns(self, values: NDArray[np.float64]) -> torch.Tensor:
         return torch.as_tensor(values.T, dtype=self.dtype, device=self.device).contiguous()

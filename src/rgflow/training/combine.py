@@ -1,89 +1,196 @@
-"""From blocks of trained members to an ensemble with its statistics."""
+"""From blocks of groups of trained members to the estimates of an ensemble, and to differences of two ensembles."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
 from rgflow.errors import RgflowError
+from rgflow.training.excess import Known, excess
+from rgflow.training.frozen import Frozen
+from rgflow.training.jackknife import Estimator, Means, jackknife, unbiased_square
 
 Array = NDArray[np.float64]
 
+_PLAIN = {
+    "prediction_mean": ("step", "sample", "output"),
+    "prediction_covariance": ("step", "sample_1", "sample_2"),
+    "train_loss": ("step",),
+    "test_loss": ("step",),
+    "NTK": ("ntk_step", "ntk_sample_1", "ntk_sample_2"),
+    "hidden_kernel": ("kernel_step", "layer", "sample_1", "sample_2"),
+    "hidden_kernel_change": ("kernel_step", "layer", "sample_1", "sample_2"),
+}
+_EXCESS = {
+    "prediction_mean_excess": ("step", "sample", "output"),
+    "prediction_covariance_excess": ("step", "output_1", "output_2", "sample_1", "sample_2"),
+    "train_loss_excess": ("step",),
+    "test_loss_excess": ("step",),
+    "NTK_excess": ("ntk_step", "output_1", "output_2", "ntk_sample_1", "ntk_sample_2"),
+}
+_DIMS = _PLAIN | _EXCESS
+_SHARED = ("target", "learning_rate", "group_size", "last_width", "pairs", "K_output", "Theta_output")
 
-def combine_training(blocks: Sequence[xr.Dataset]) -> xr.Dataset:
-    """Join blocks of ``train_block`` in the order of their members and add statistics over members.
+
+def combine_training(blocks: Sequence[xr.Dataset], tensors: xr.Dataset | None = None) -> xr.Dataset:
+    """Join blocks of ``train_block`` and estimate what ``training_theory`` predicts.
 
     The result does not depend, to the bit, on how the members were split.
 
     Parameters
     ----------
     blocks
-        Blocks of one ensemble, in any order, that together hold members 0, 1, ..., M-1 once each; M >= 3.
+        Blocks of one ensemble, in any order, that together hold groups 0, 1, ..., G-1 once each; G >= 3.
+    tensors
+        With control variates: the tensors of the output layer whose sums the controls' means are, as of
+        ``initialization_theory`` of all inputs, any of G1, Theta1, D, F. A mean that needs a tensor which is not given is
+        sampled from the same members, which is free of bias at any width but noisier.
 
     Returns
     -------
     xr.Dataset
-        The blocks' variables over all members and, with ``_stderr`` each: ``prediction_mean`` (step, sample, output),
-        ``prediction_covariance`` (step, sample_1, sample_2), unbiased and averaged over output components,
-        ``train_loss_mean`` and ``test_loss_mean`` (step), ``NTK_mean`` (ntk_step, ntk_sample_1, ntk_sample_2).
-        Errors of means are s / sqrt(M), that of the covariance is the delete-one jackknife.
+        With ``_stderr`` each: ``prediction_mean`` (step, sample, output); ``prediction_covariance`` (step, sample_1,
+        sample_2), unbiased and averaged over output components; ``train_loss``, ``test_loss`` (step); ``NTK`` (ntk_step,
+        ntk_sample_1, ntk_sample_2), averaged over components; ``hidden_kernel`` (kernel_step, layer, sample_1, sample_2)
+        of layers 2..L and its change since initialization, ``hidden_kernel_change``. With control variates also
+        n (estimate - infinite width), n = n_{L-1}, as ``<name>_excess``, of covariance and NTK for each pair of components
+        ``output_1``, ``output_2``. ``degrees_of_freedom`` of the errors is G - 1: they are delete-one jackknife errors
+        over groups. ``prediction`` (member, step, sample, output), ``member_train_loss`` and
+        ``member_test_loss`` (member, step) are those of the members that were kept.
 
     Raises
     ------
     RgflowError
-        Members that are missing, occur twice or are fewer than three.
+        Groups that are missing, occur twice or are fewer than three; blocks of different ensembles.
     """
-    ensemble = xr.concat(blocks, dim="member", join="exact", combine_attrs="drop_conflicts").sortby("member")
-    _check_members(ensemble["member"].values)
-    for name in ("prediction", "train_loss", "test_loss", "NTK"):
-        if name in ensemble:
-            mean, stderr = mean_and_stderr(ensemble[name].values.astype(np.float64))
-            dims = ensemble[name].dims[1:]
-            ensemble[f"{name}_mean"], ensemble[f"{name}_mean_stderr"] = (dims, mean), (dims, stderr)
-    return ensemble.assign(_covariance_variables(ensemble["prediction"]))
+    groups = join_blocks(blocks)
+    estimator, means = _estimator(groups, tensors)
+    return _labelled(groups, jackknife(estimator, means))
 
 
-def mean_and_stderr(values: Array) -> tuple[Array, Array]:
-    """Return the mean over the first axis and its standard error s / sqrt(M)."""
-    return values.mean(axis=0), values.std(axis=0, ddof=1) / np.sqrt(len(values))
+def training_difference(
+    first: Sequence[xr.Dataset], second: Sequence[xr.Dataset], tensors: xr.Dataset | None = None
+) -> xr.Dataset:
+    """Estimate what changes between two ways to train the same initial networks, such as two learning rates.
 
-
-def covariance_and_stderr(values: Array) -> tuple[Array, Array]:
-    """Return the unbiased covariance between samples, averaged over outputs, and its delete-one jackknife error.
-
-    Leaving out member m changes C = sum_m q_m / (M - 1), q_m = d_m d_m^T, to a value that is linear in q_m, so the
-    jackknife variance is M / ((M - 1) (M - 2)^2) sum_m (q_m - mean q)^2, without a loop.
+    Members of equal seed, network shape and initialization start alike, so that most of their noise cancels.
 
     Parameters
     ----------
-    values
-        Shape (member, sample, output).
+    first, second
+        Blocks of two ensembles with the same groups and recorded steps.
+    tensors
+        As of ``combine_training``, for both.
+
+    Returns
+    -------
+    xr.Dataset
+        The estimates of ``combine_training``, second minus first, with jackknife errors of the differences.
+
+    Raises
+    ------
+    RgflowError
+        As of ``combine_training``, or ensembles that are not paired.
     """
-    members = len(values)
-    deviations = values - values.mean(axis=0)
-    products = np.einsum("mai,mbi->mab", deviations, deviations, optimize=True) / values.shape[2]
-    spread = products.var(axis=0)
-    return products.sum(axis=0) / (members - 1), members * np.sqrt(spread / (members - 1)) / (members - 2)
+    pair = [join_blocks(blocks) for blocks in (first, second)]
+    _check_paired(*pair)
+    (before, before_means), (after, after_means) = (_estimator(groups, tensors) for groups in pair)
+    means = {**_prefixed("first", before_means), **_prefixed("second", after_means)}
+
+    def difference(both: Means, count: int) -> dict[str, Array]:
+        old, new = before(_without("first", both), count), after(_without("second", both), count)
+        return {name: new[name] - old[name] for name in old if name in new}
+
+    return _labelled(pair[0], jackknife(difference, means)).drop_dims("member").drop_vars("learning_rate")
 
 
-def _covariance_variables(prediction: xr.DataArray) -> dict[str, tuple[tuple[str, ...], Array]]:
-    steps = prediction.transpose("step", "member", "sample", "output").values.astype(np.float64)
-    covariance, stderr = zip(*map(covariance_and_stderr, steps), strict=True)
-    dims = ("step", "sample_1", "sample_2")
-    return {
-        "prediction_covariance": (dims, np.stack(covariance)),
-        "prediction_covariance_stderr": (dims, np.stack(stderr)),
+def join_blocks(blocks: Sequence[xr.Dataset]) -> xr.Dataset:
+    """Join blocks of ``train_block`` in the order of their groups; see ``combine_training``."""
+    if not blocks:
+        raise RgflowError("no blocks to combine")
+    parts = sorted(blocks, key=lambda block: int(block["group"][0]))
+    for part in parts[1:]:
+        for name in (name for name in _SHARED if name in parts[0]):
+            if name not in part or not np.array_equal(part[name], parts[0][name], equal_nan=True):
+                raise RgflowError(f"blocks differ in {name}: they are not of one ensemble")
+    options: dict[str, Any] = {"data_vars": "minimal", "coords": "minimal", "compat": "override", "join": "exact"}
+    grouped = xr.concat([part.drop_dims("member") for part in parts], dim="group", **options)
+    _check_groups(grouped["group"].values, int(grouped["group_size"]))
+    single = [part[[name for name in part if "member" in part[name].dims]] for part in parts]
+    return grouped.merge(xr.concat(single, dim="member", **options))
+
+
+def _estimator(groups: xr.Dataset, tensors: xr.Dataset | None) -> tuple[Estimator, dict[str, Array]]:
+    """The estimator of an ensemble and the means over each group that it takes."""
+    means = {str(name): groups[name].values for name in groups.data_vars if "group" in groups[name].dims}
+    means["prediction_square"] = _squares(means["mean_prediction"])
+    if "residual_mean" not in means:
+        return _plain, means
+    train = int((groups["role"] == "train").sum())
+    targets, (K, Theta) = groups["target"].values, (groups[f"{name}_output"].values for name in ("K", "Theta"))
+    frozen = Frozen(K, Theta, targets[:train], float(groups["learning_rate"]))
+    known = Known.of(frozen, tensors, groups["step"].values, targets.shape[1])
+    estimate = excess(groups, frozen, known)
+    means["deviation_square"] = estimate.squares(means)
+
+    def both(means: Means, count: int) -> dict[str, Array]:
+        return {**_plain(means, count), **estimate(means, count)}
+
+    return both, means
+
+
+def _plain(means: Means, count: int) -> dict[str, Array]:
+    """Estimates without theory."""
+    squared_mean = unbiased_square(_squares(means["mean_prediction"]), means["prediction_square"], count)
+    estimates = {
+        "prediction_mean": means["mean_prediction"],
+        "prediction_covariance": means["mean_product"] - squared_mean,
     }
+    same = ("train_loss", "test_loss", "NTK", "hidden_kernel", "hidden_kernel_change")
+    return {**estimates, **{name: means[f"mean_{name}"] for name in same if f"mean_{name}" in means}}
 
 
-def _check_members(members: NDArray[np.int64]) -> None:
-    if len(members) < 3:
-        raise RgflowError(f"the ensemble has {len(members)} members; statistics need at least 3")
-    missing = np.setdiff1d(np.arange(members.max() + 1), members)
+def _squares(values: Array) -> Array:
+    """x_{i;a} x_{i;b}, averaged over components i, of values (..., sample, output)."""
+    return np.asarray(values @ values.swapaxes(-1, -2) / values.shape[-1])
+
+
+def _labelled(groups: xr.Dataset, estimates: Mapping[str, Array]) -> xr.Dataset:
+    """A dataset of estimates, with what they come from."""
+    count, size = groups.sizes["group"], int(groups["group_size"])
+    data: dict[str, Any] = {name: (_DIMS[name.removesuffix("_stderr")], value) for name, value in estimates.items()}
+    data["degrees_of_freedom"] = float(count - 1)
+    single = [name for name in groups if "member" in groups[name].dims]
+    kept = groups[[*single, "learning_rate"]].drop_vars("group", errors="ignore")
+    members = f"{size} members" + (f" ({size // 2} antithetic pairs)" if bool(groups["pairs"]) else "")
+    return kept.assign(data).assign_attrs(errors=f"delete-one jackknife over {count} groups of {members}")
+
+
+def _check_groups(labels: NDArray[np.int_], size: int) -> None:
+    if len(np.unique(labels)) < len(labels):
+        raise RgflowError("a group of members is in more than one block")
+    if len(labels) < 3:
+        raise RgflowError(f"the ensemble has {len(labels)} groups of {size} members; errors need at least 3 groups")
+    missing = np.setdiff1d(np.arange(labels.max() + 1), labels)
     if len(missing):
-        raise RgflowError(f"member {missing[0]} is missing from the blocks ({len(missing)} missing in all)")
-    if len(np.unique(members)) < len(members):
-        raise RgflowError("a member occurs in more than one block")
+        raise RgflowError(
+            f"member {missing[0] * size} is missing from the blocks ({len(missing) * size} missing in all)"
+        )
+
+
+def _check_paired(first: xr.Dataset, second: xr.Dataset) -> None:
+    for name in ("group", "step", "sample", "output", "group_size", "pairs"):
+        if not np.array_equal(first[name], second[name]):
+            raise RgflowError(f"the two ensembles differ in {name}: their members are not paired")
+
+
+def _prefixed(prefix: str, means: Means) -> dict[str, Array]:
+    return {f"{prefix} {name}": values for name, values in means.items()}
+
+
+def _without(prefix: str, means: Means) -> dict[str, Array]:
+    return {name.removeprefix(f"{prefix} "): values for name, values in means.items() if name.startswith(f"{prefix} ")}

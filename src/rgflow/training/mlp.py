@@ -1,4 +1,4 @@
-"""Multilayer perceptrons batched over members: parameters, forward pass, cotangents.
+"""Networks batched over members: parameters, forward pass, cotangents.
 
 Tensors carry the member first and the sample last: weights (member, n_l, n_{l-1}), biases (member, n_l, 1),
 preactivations (member, n_l, sample), so that a layer of the whole batch is one batched matrix product. The hand-written
@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import torch
 
+from rgflow.architectures.architecture import Architecture
 from rgflow.network import Network
 
 
@@ -32,6 +33,7 @@ class ForwardPass:
     outputs: torch.Tensor
     signals: list[torch.Tensor]
     derivatives: list[torch.Tensor]
+    architecture: Architecture
 
 
 def draw_parameters(network: Network, members: int, generator: torch.Generator, dtype: torch.dtype) -> Parameters:
@@ -43,14 +45,23 @@ def draw_parameters(network: Network, members: int, generator: torch.Generator, 
     return Parameters(weights, biases)
 
 
+def with_twins(parameters: Parameters) -> Parameters:
+    """Return each network followed by its twin with the sign of W^(L) and b^(L) changed: z is odd, the NTK is even."""
+    weights, biases = (
+        [values.repeat_interleave(2, dim=0) for values in kind] for kind in (parameters.weights, parameters.biases)
+    )
+    for last in (weights[-1], biases[-1]):
+        last[1::2].neg_()
+    return Parameters(weights, biases)
+
+
 def preactivations(network: Network, parameters: Parameters, inputs: torch.Tensor) -> Iterator[torch.Tensor]:
     """Yield z^(1), ..., z^(L), shape (member, n_l, sample), for inputs of shape (n_0, sample)."""
-    signal = inputs
-    for layer, (weight, bias) in enumerate(zip(parameters.weights, parameters.biases, strict=True), start=1):
-        z = _affine(weight, bias, signal)
+    z = _affine(parameters.weights[0], parameters.biases[0], inputs)
+    yield z
+    for layer, (weight, bias) in enumerate(zip(parameters.weights[1:], parameters.biases[1:], strict=True), start=1):
+        z = _next(network.architecture, _affine(weight, bias, network.activation_of(layer)(z)), z)
         yield z
-        if layer < network.depth:
-            signal = network.activation(z)
 
 
 def outputs(network: Network, parameters: Parameters, inputs: torch.Tensor) -> torch.Tensor:
@@ -63,25 +74,29 @@ def forward(network: Network, parameters: Parameters, inputs: torch.Tensor) -> F
     """Run the networks on inputs (n_0, sample), or (member, n_0, sample), keeping what the backward pass needs."""
     signals, derivatives = [inputs], []
     z = _affine(parameters.weights[0], parameters.biases[0], inputs)
-    for weight, bias in zip(parameters.weights[1:], parameters.biases[1:], strict=True):
-        signal, derivative = network.activation.value_and_derivative(z)
+    for layer, (weight, bias) in enumerate(zip(parameters.weights[1:], parameters.biases[1:], strict=True), start=1):
+        signal, derivative = network.activation_of(layer).value_and_derivative(z)
         signals.append(signal)
         derivatives.append(derivative)
-        z = _affine(weight, bias, signal)
-    return ForwardPass(z, signals, derivatives)
+        z = _next(network.architecture, _affine(weight, bias, signal), z)
+    return ForwardPass(z, signals, derivatives, network.architecture)
 
 
 def cotangents(
     parameters: Parameters, run: ForwardPass, output_cotangent: torch.Tensor
 ) -> Iterator[tuple[int, torch.Tensor]]:
-    """Yield (l, Delta^(l)) for l = L..1, with Delta^(l) = sigma'(z^(l)) * (W^(l+1)^T Delta^(l+1)).
+    """Yield (l, Delta^(l)) for l = L..1, the cotangents of b + W S, with Delta^(l) = sigma'(z^(l)) * (W^(l+1)^T Delta^(l+1)).
 
-    Delta^(l-1) is formed before (l, Delta^(l)) is handed out: the receiver may change the weights of layer l in place.
+    That is of plain networks, where they are those of z^(l). In others these are also passed down the skip connection, and
+    Delta^(l) is the branch's scale times them. What is below is formed before (l, Delta^(l)) is handed out: the receiver
+    may change the weights of layer l in place.
     """
-    cotangent = output_cotangent
+    architecture, cotangent = run.architecture, output_cotangent
     for layer in range(len(parameters.weights), 1, -1):
-        below = torch.bmm(parameters.weights[layer - 1].mT, cotangent).mul_(run.derivatives[layer - 2])
-        yield layer, cotangent
+        branch = architecture.scaled(cotangent)
+        below = torch.bmm(parameters.weights[layer - 1].mT, branch).mul_(run.derivatives[layer - 2])
+        below = architecture.add_skip(below, cotangent)
+        yield layer, branch
         cotangent = below
     yield 1, cotangent
 
@@ -95,6 +110,12 @@ def add_gradient_(weight: torch.Tensor, cotangent: torch.Tensor, signal: torch.T
         weight.flatten(0, 1).addmm_(cotangent.flatten(0, 1), signal.mT, alpha=scale)
     else:
         weight.baddbmm_(cotangent, signal.mT, alpha=scale)
+
+
+def _next(architecture: Architecture, affine: torch.Tensor, below: torch.Tensor) -> torch.Tensor:
+    """z of a layer beyond the first from b + W S and z of the layer below."""
+    z: torch.Tensor = architecture.add_skip(architecture.scaled(affine), below)
+    return z
 
 
 def _affine(weight: torch.Tensor, bias: torch.Tensor, signal: torch.Tensor) -> torch.Tensor:

@@ -8,6 +8,7 @@ import torch
 
 from rgflow.network import Network
 from rgflow.training.mlp import Parameters, add_gradient_
+from rgflow.training.spec import TrainingSpec
 
 
 class Optimizer(Protocol):
@@ -31,6 +32,25 @@ class GradientDescent:
             self.parameters.biases[at].sub_(cotangent.sum(dim=-1, keepdim=True), alpha=self.bias_rates[at])
         if self.weight_rates[at] != 0.0:
             add_gradient_(self.parameters.weights[at], cotangent, signal, -self.weight_rates[at])
+
+
+class HeavyBall:
+    """Gradient descent with momentum mu: v <- mu v - eta lambda dL/dtheta, theta <- theta + v, from v = 0."""
+
+    def __init__(self, network: Network, parameters: Parameters, learning_rate: float, momentum: float) -> None:
+        self.parameters, self.momentum = parameters, momentum
+        self.bias_rates, self.weight_rates = learning_rates(network, learning_rate)
+        self.bias_velocities = [torch.zeros_like(bias) for bias in parameters.biases]
+        self.weight_velocities = [torch.zeros_like(weight) for weight in parameters.weights]
+
+    def update(self, layer: int, cotangent: torch.Tensor, signal: torch.Tensor) -> None:
+        """Take one step of layer ``layer``."""
+        at = layer - 1
+        bias, weight = self.bias_velocities[at].mul_(self.momentum), self.weight_velocities[at].mul_(self.momentum)
+        bias.sub_(cotangent.sum(dim=-1, keepdim=True), alpha=self.bias_rates[at])
+        add_gradient_(weight, cotangent, signal, -self.weight_rates[at])
+        self.parameters.biases[at].add_(bias)
+        self.parameters.weights[at].add_(weight)
 
 
 class Adam:
@@ -72,7 +92,10 @@ def learning_rates(network: Network, learning_rate: float) -> tuple[list[float],
     return biases, weights
 
 
-def make_optimizer(name: str, network: Network, parameters: Parameters, learning_rate: float) -> Optimizer:
-    """Return the optimizer called "gd" or "adam", holding on to the parameters that it changes."""
-    kind = GradientDescent if name == "gd" else Adam
-    return kind(network, parameters, learning_rate)
+def make_optimizer(spec: TrainingSpec, network: Network, parameters: Parameters) -> Optimizer:
+    """Return the optimizer of a spec, holding on to the parameters that it changes."""
+    if spec.optimizer == "adam":
+        return Adam(network, parameters, spec.rate)
+    if spec.momentum:
+        return HeavyBall(network, parameters, spec.rate, spec.momentum)
+    return GradientDescent(network, parameters, spec.rate)

@@ -4,8 +4,7 @@ One input obeys K' = C_b + C_W <sigma^2>_K. Criticality asks for a fixed point K
 chi_parallel(K*) = chi_perp(K*) = 1, which is possible in three ways: along a line of fixed points (scale-invariant
 activations), at K* = 0, or at a K* > 0 with <sigma sigma''>_{K*} = 0.
 
-A residual network has the susceptibilities xi_2^2 + xi_1^2 chi and the kernel K' = xi_1^2 (C_b + C_W <sigma^2>_K) + xi_2^2 K,
-so it is critical at the same K* with C_b and C_W both times (1 - xi_2^2) / xi_1^2.
+Those are the critical points of plain networks; :meth:`Criticality.of` gives those of another architecture.
 """
 
 from __future__ import annotations
@@ -18,9 +17,10 @@ from numpy.typing import NDArray
 
 from rgflow.activations.registry import Activation
 from rgflow.activations.registry import activation as find_activation
-from rgflow.errors import RgflowError
+from rgflow.architectures.architecture import Architecture
+from rgflow.architectures.residual import architecture_of
 from rgflow.gaussian.single import single_mean
-from rgflow.theory.criticality.susceptibility import discontinuity, mean_square
+from rgflow.theory.criticality.susceptibility import discontinuity, mean_square, turning_points
 
 Array = NDArray[np.float64]
 
@@ -61,26 +61,26 @@ class Criticality:
     chi_perp_slope: float
     reason: str
 
-    def with_skip(self, xi_1: float, xi_2: float) -> Criticality:
-        """The critical point of the layers beyond the first of a residual network, xi_2^2 + xi_1^2 chi = 1.
+    def of(self, architecture: Architecture) -> Criticality:
+        """The critical point of the layers beyond the first of an architecture, at the same K*.
 
         Raises
         ------
         RgflowError
-            |xi_2| >= 1, where every C_W > 0 is too large, or xi_1 <= 0.
+            The architecture has none, see :meth:`rgflow.architectures.architecture.Architecture.critical_scales`.
         """
-        if not (xi_1 > 0.0 and abs(xi_2) < 1.0):
-            raise RgflowError(
-                f"xi_1 = {xi_1:g}, xi_2 = {xi_2:g}: a critical residual network needs xi_1 > 0, |xi_2| < 1"
-            )
-        branch = 1.0 - xi_2**2  # of both susceptibilities
+        share, factor = architecture.critical_scales()
         return replace(
             self,
-            C_b=self.C_b * branch / xi_1**2,
-            C_W=self.C_W * branch / xi_1**2,
-            chi_parallel_slope=self.chi_parallel_slope * branch,
-            chi_perp_slope=self.chi_perp_slope * branch,
+            C_b=self.C_b * factor,
+            C_W=self.C_W * factor,
+            chi_parallel_slope=self.chi_parallel_slope * share,
+            chi_perp_slope=self.chi_perp_slope * share,
         )
+
+    def with_skip(self, xi_1: float, xi_2: float) -> Criticality:
+        """The critical point of a residual network with these strengths."""
+        return self.of(architecture_of(xi_1, xi_2))
 
 
 def critical(activation: str | Activation) -> Criticality:
@@ -216,9 +216,26 @@ def _curvature(sigma: Activation, K: float) -> float:
 
 
 def _zeros_of_curvature(sigma: Activation) -> list[float]:
-    K, values = _resolved_curvature(sigma)
+    K, values = _with_turning_points(sigma, *_resolved_curvature(sigma))
     changes = np.flatnonzero(np.sign(values[:-1]) != np.sign(values[1:]))
     return [_bracketed_zero(sigma, K[i], K[i + 1]) for i in changes]
+
+
+def _with_turning_points(sigma: Activation, K: Array, values: Array) -> tuple[Array, Array]:
+    """Adds the kernels where the curvature turns back, between two of one sign: two zeros may hide there."""
+    sign, one_sign = np.sign(values), values[:-1] * values[1:] > 0.0
+    toward = sign * _curvature_slope(sigma, K)
+    turns = np.flatnonzero(one_sign & (toward[:-1] < 0.0) & (toward[1:] > 0.0))
+    points, which = turning_points(
+        lambda k, these: sign[turns[these]] * _curvature_slope(sigma, k), K[turns], K[turns + 1]
+    )
+    at = turns[which] + 1
+    return np.insert(K, at, points), np.insert(values, at, [_curvature(sigma, k) for k in points])
+
+
+def _curvature_slope(sigma: Activation, K: Array) -> Array:
+    """d<sigma sigma''>_K/dK, one by one: nodes for the largest kernel would be wasted on the others."""
+    return np.array([float(mean_square(sigma, 0, k, derivative=2) - mean_square(sigma, 1, k, derivative=1)) for k in K])
 
 
 def _bracketed_zero(sigma: Activation, low: float, high: float) -> float:
@@ -228,7 +245,7 @@ def _bracketed_zero(sigma: Activation, low: float, high: float) -> float:
     for _ in range(60):
         value = _curvature(sigma, K)
         low, high = (low, K) if (value > 0.0) == rising else (K, high)
-        slope = float(mean_square(sigma, 0, K, derivative=2) - mean_square(sigma, 1, K, derivative=1))
+        slope = float(_curvature_slope(sigma, np.array([K]))[0])
         step = -value / slope if slope else math.inf
         if abs(step) <= 1e-14 * K:
             break

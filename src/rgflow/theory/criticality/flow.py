@@ -1,4 +1,7 @@
-"""Flow of two inputs through depth: nearby ones in the midpoint basis, and any two through their full kernel."""
+"""Flow of two inputs through depth (PDLT, chapter 5). Public as ``rgflow.flow``.
+
+Nearby inputs in the midpoint basis, and any two through their full kernel.
+"""
 
 from __future__ import annotations
 
@@ -41,12 +44,13 @@ def from_midpoint(components: ArrayLike) -> Array:
 def midpoint_flow(network: Network, first: ArrayLike) -> Array:
     """Flow of two nearby inputs, to second order in their distance.
 
-    K[0]' = C_b + C_W <sigma^2>,  K[1]' = chi_parallel K[1],  K[2]' = chi_perp K[2] + h K[1]^2, all averages at K[0].
+    K[0]' = C_b + C_W <sigma^2>,  K[1]' = chi_parallel K[1],  K[2]' = chi_perp K[2] + h K[1]^2, all averages at K[0], for
+    the branch; a skip connection adds its square times the layer below to each.
 
     Parameters
     ----------
     network
-        Supplies activation, depth, C_b and C_W.
+        Supplies activations, depth, C_b, C_W and the architecture.
     first
         (K[0], K[1], K[2]) in layer 1; for inputs x0 +- dx/2 these are C_b + C_W x0.x0/n_0, C_W x0.dx/n_0 and
         C_W dx.dx/(4 n_0).
@@ -58,20 +62,22 @@ def midpoint_flow(network: Network, first: ArrayLike) -> Array:
     Raises
     ------
     RgflowError
-        A residual network, or K[0] that is not positive.
+        K[0] is not positive.
     """
-    network.require_plain("the flow of nearby inputs")
     flow = np.empty((network.depth, 3))
     flow[0] = first
     if not flow[0, 0] > 0.0:
         raise RgflowError(f"K[0] = {flow[0, 0]} in layer 1; it must be positive")
-    sigma = network.activation
     for layer in range(1, network.depth):
-        C_b, C_W = network.C_b[layer], network.C_W[layer]
+        sigma = network.activation_of(layer)
+        C_b, C_W, _, _ = network.hyperparameters(layer + 1)
         K0, K1, K2 = flow[layer - 1]
-        flow[layer, 0] = C_b + C_W * mean_square(sigma, 0, K0)
-        flow[layer, 1] = chi_parallel(sigma, C_W, K0) * K1
-        flow[layer, 2] = chi_perp(sigma, C_W, K0) * K2 + h(sigma, C_W, K0) * K1**2
+        branch = (
+            C_b + C_W * mean_square(sigma, 0, K0),
+            chi_parallel(sigma, C_W, K0) * K1,
+            chi_perp(sigma, C_W, K0) * K2 + h(sigma, C_W, K0) * K1**2,
+        )
+        flow[layer] = network.architecture.add_skip_to_pair(np.array(branch), flow[layer - 1])
     return flow
 
 
@@ -81,7 +87,7 @@ def pair_flow(network: Network, first: ArrayLike) -> Array:
     Parameters
     ----------
     network
-        Supplies activation, depth, C_b and C_W.
+        Supplies activations, depth, C_b, C_W and the architecture.
     first
         Kernel in layer 1, shape (2, 2), symmetric and positive semi-definite.
 
@@ -92,17 +98,18 @@ def pair_flow(network: Network, first: ArrayLike) -> Array:
     Raises
     ------
     RgflowError
-        A residual network, or a kernel of another shape.
+        A kernel of another shape.
     """
-    network.require_plain("the flow of two inputs")
     from rgflow.gaussian.expectations import Expectations  # needed by no other flow
 
     K = np.asarray(first, dtype=np.float64)
     if K.shape != (2, 2):
         raise RgflowError(f"kernel of shape {K.shape} in layer 1; two inputs need (2, 2)")
     flow = [K]
-    for C_b, C_W in zip(network.C_b[1:], network.C_W[1:], strict=True):
-        flow.append(C_b + C_W * Expectations(network.activation, flow[-1]).pair(0))
+    for layer, sigma in enumerate(network.activations, start=1):
+        C_b, C_W, _, _ = network.hyperparameters(layer + 1)
+        branch = C_b + C_W * Expectations(sigma, flow[-1]).pair(0)
+        flow.append(network.architecture.add_skip_to_pair(branch, flow[-1]))
     return np.stack(flow)
 
 

@@ -10,7 +10,14 @@ from numpy.typing import ArrayLike, NDArray
 from rgflow.activations.registry import Activation
 from rgflow.activations.registry import activation as find_activation
 from rgflow.errors import RgflowError
-from rgflow.theory.criticality.susceptibility import chi_parallel, chi_perp, correlation_depth, mean_square
+from rgflow.theory.criticality.susceptibility import (
+    chi_parallel,
+    chi_perp,
+    correlation_depth,
+    dips,
+    mean_square,
+    turning_points,
+)
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -111,7 +118,37 @@ def _brackets(sigma: Activation, C_b: Array, C_W: Array) -> tuple[Array, Array]:
     high = np.where(fixed[rows, low], low, high)
     low, high = (np.where(fixed[:, _START], _START, index) for index in (low, high))
     escaped = rising & (change[:, _START:] > 0.0).all(axis=1)
-    return np.where(escaped, np.inf, _GRID[low]), np.where(escaped, np.inf, _GRID[high])
+    low, high = np.where(escaped, np.inf, _GRID[low]), np.where(escaped, np.inf, _GRID[high])
+    return _nearer_brackets(sigma, C_b, C_W, np.where(fixed, 0.0, change), (low, high))
+
+
+def _nearer_brackets(
+    sigma: Activation, C_b: Array, C_W: Array, change: Array, found: tuple[Array, Array]
+) -> tuple[Array, Array]:
+    """The brackets, or nearer ones where the flow turns back between two grid kernels, so that two fixed points hide there.
+
+    Where the change has one sign at both ends of a grid interval and first falls in size, then rises, its sign at the turning
+    point decides.
+    """
+    low, high = (ends.copy() for ends in found)
+    row, i = np.nonzero(dips(change))
+    sign = np.sign(change[row, i])
+
+    def toward(K: Array, these: NDArray[np.intp]) -> Array:
+        return np.asarray(sign[these] * (chi_parallel(sigma, C_W[row[these]], np.maximum(K, _TINY)) - 1.0))
+
+    points, which = turning_points(toward, _GRID[i], _GRID[i + 1])
+    row, i, sign = row[which], i[which], sign[which]
+    beyond = sign * (C_b[row] + C_W[row] * mean_square(sigma, 0, points) - points) < 0.0
+    downstream = np.where(
+        change[row, _START] > 0.0, (i >= _START) & (points < low[row]), (i < _START) & (points > high[row])
+    )
+    for a, k, point in zip(*(part[beyond & downstream] for part in (row, i, points)), strict=True):
+        if change[a, _START] > 0.0 and point < low[a]:
+            low[a], high[a] = _GRID[k], point
+        elif change[a, _START] < 0.0 and point > high[a]:
+            low[a], high[a] = point, _GRID[k + 1]
+    return low, high
 
 
 def _polish(sigma: Activation, C_b: Array, C_W: Array, low: Array, high: Array) -> Array:

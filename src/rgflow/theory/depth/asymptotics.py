@@ -36,7 +36,7 @@ Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class PowerLaw:
+class DepthLaw:
     """coefficient * l^exponent * (1 + logarithm * ln(l)/l) at large depth l.
 
     The coefficient is nan where it depends on the first layers; a quantity that vanishes has coefficient 0.
@@ -76,10 +76,10 @@ class SmallKernel:
         return self.b / (self.s * self.a) if self.a else 0.0
 
     @property
-    def kernel(self) -> PowerLaw:
+    def kernel(self) -> DepthLaw:
         """K = (-s a l)^(-1/s), with its logarithm (1 - a_2/a^2) for smooth sigma."""
         logarithm = self.a_2 / self.a**2 - 1.0 if math.isfinite(self.a_2) else 0.0
-        return PowerLaw((-self.s * self.a) ** (-self.p_0), -self.p_0, logarithm)
+        return DepthLaw((-self.s * self.a) ** (-self.p_0), -self.p_0, logarithm)
 
 
 def small_kernel(activation: str | Activation) -> SmallKernel:
@@ -131,14 +131,14 @@ def equivalence_learning_rates(
     """
     if depth < 1:
         raise RgflowError(f"depth = {depth}; at least one layer is needed")
-    p_0, p_perp = depth_exponents(activation)
+    p_0, p_perp = kernel_exponents(activation)
     layers = np.arange(1.0, depth + 1.0)
     bias = lambda_b * layers**-p_perp * depth ** (p_perp - 1.0)
     weight = lambda_W * layers ** (p_0 - p_perp) * depth ** (p_perp - 1.0)
     return tuple(bias.tolist()), tuple(weight.tolist())
 
 
-def depth_exponents(activation: str | Activation | Criticality) -> tuple[float, float]:
+def kernel_exponents(activation: str | Activation | Criticality) -> tuple[float, float]:
     """Exponents (p_0, p_perp) of the critical kernel, K ~ l^-p_0, and of the difference of inputs, K[2] ~ l^-p_perp.
 
     (0, 0) for scale-invariant activations and for half-stable ones tuned to K = K*.
@@ -157,7 +157,7 @@ def depth_exponents(activation: str | Activation | Criticality) -> tuple[float, 
 
 def predicted_laws(
     activation: str | Activation | Criticality, depth: int, lambda_b: float = 1.0, lambda_W: float = 1.0, K: float = 1.0
-) -> dict[str, PowerLaw]:
+) -> dict[str, DepthLaw]:
     """Large-depth laws of a single input at criticality, equal widths, with the equivalence learning rates.
 
     Parameters
@@ -217,25 +217,25 @@ def _second_growth(sigma: Activation) -> float:
     return (s1 * s5 / 4 + 5 * s2 * s4 / 8 + 5 * s3**2 / 12) / s1**2
 
 
-def _scale_invariant_laws(point: Criticality, lambda_b: float, lambda_W: float, K: float) -> dict[str, PowerLaw]:
+def _scale_invariant_laws(point: Criticality, lambda_b: float, lambda_W: float, K: float) -> dict[str, DepthLaw]:
     r = quartic_ratio(point.activation)
     w = lambda_W * mean_squared_slope(point.activation) * K
     Theta, v = lambda_b + w, 3 * r - 1
     return {
-        "K": PowerLaw(K, 0.0),
-        "K1": PowerLaw(math.nan, 0.0),
-        "K2": PowerLaw(math.nan, 0.0),
-        "V/K^2": PowerLaw(v, 1.0),
-        "G1/K": PowerLaw(0.0, 1.0),
-        "Theta": PowerLaw(Theta, 1.0),
-        "F/(K Theta)": PowerLaw(r / 2, 1.0),
-        "B/Theta^2": PowerLaw(r / 3, 1.0),
-        "D/(K Theta)": PowerLaw((w * v / Theta + r - 1) / 2, 1.0),
-        "A/Theta^2": PowerLaw((w**2 * v + w * (r - 1) * Theta + (r - 1) * Theta**2) / (3 * Theta**2), 1.0),
+        "K": DepthLaw(K, 0.0),
+        "K1": DepthLaw(math.nan, 0.0),
+        "K2": DepthLaw(math.nan, 0.0),
+        "V/K^2": DepthLaw(v, 1.0),
+        "G1/K": DepthLaw(0.0, 1.0),
+        "Theta": DepthLaw(Theta, 1.0),
+        "F/(K Theta)": DepthLaw(r / 2, 1.0),
+        "B/Theta^2": DepthLaw(r / 3, 1.0),
+        "D/(K Theta)": DepthLaw((w * v / Theta + r - 1) / 2, 1.0),
+        "A/Theta^2": DepthLaw((w**2 * v + w * (r - 1) * Theta + (r - 1) * Theta**2) / (3 * Theta**2), 1.0),
     }
 
 
-def _vanishing_laws(point: Criticality, depth: int, lambda_b: float, lambda_W: float) -> dict[str, PowerLaw]:
+def _vanishing_laws(point: Criticality, depth: int, lambda_b: float, lambda_W: float) -> dict[str, DepthLaw]:
     small = _small_kernel(point.activation)
     if not small.a:
         raise RgflowError(f"activation {point.activation.label}: K falls like 1/ln(l), so there is no power law")
@@ -247,34 +247,34 @@ def _vanishing_laws(point: Criticality, depth: int, lambda_b: float, lambda_W: f
     D = (r - 1) / 3 + v * kappa / 9
     return {
         "K": small.kernel,
-        "K1": PowerLaw(math.nan, -p_0 - 1.0),
-        "K2": PowerLaw(math.nan, -p_perp),
-        "V/K^2": PowerLaw(v / 3, 1.0),
-        "G1/K": PowerLaw(-(1 + s) * v / 12, 1.0),
-        "Theta": PowerLaw(Theta * depth ** (p_perp - 1.0), 1.0 - p_perp),
-        "F/(K Theta)": PowerLaw(r / (p_0 + 4 - p_perp), 1.0),
-        "B/Theta^2": PowerLaw(r / 3, 1.0),
-        "D/(K Theta)": PowerLaw(D, 1.0),
-        "A/Theta^2": PowerLaw((r - 1 + 2 * kappa * D) / 3, 1.0),
+        "K1": DepthLaw(math.nan, -p_0 - 1.0),
+        "K2": DepthLaw(math.nan, -p_perp),
+        "V/K^2": DepthLaw(v / 3, 1.0),
+        "G1/K": DepthLaw(-(1 + s) * v / 12, 1.0),
+        "Theta": DepthLaw(Theta * depth ** (p_perp - 1.0), 1.0 - p_perp),
+        "F/(K Theta)": DepthLaw(r / (p_0 + 4 - p_perp), 1.0),
+        "B/Theta^2": DepthLaw(r / 3, 1.0),
+        "D/(K Theta)": DepthLaw(D, 1.0),
+        "A/Theta^2": DepthLaw((r - 1 + 2 * kappa * D) / 3, 1.0),
     }
 
 
-def _half_stable_laws(point: Criticality, lambda_b: float, lambda_W: float) -> dict[str, PowerLaw]:
+def _half_stable_laws(point: Criticality, lambda_b: float, lambda_W: float) -> dict[str, DepthLaw]:
     sigma, C_W, K = point.activation, point.C_W, point.K_star
     s2 = float(mean_square(sigma, 0, K))
     v = C_W**2 * (_mean(sigma, (0, 0, 0, 0), K) - s2**2)
     slope, slope_perp = point.chi_parallel_slope, point.chi_perp_slope
     return {
-        "K": PowerLaw(K, 0.0),
-        "K1": PowerLaw(math.nan, 0.0),
-        "K2": PowerLaw(math.nan, 0.0),
-        "V/K^2": PowerLaw(v / K**2, 1.0),
-        "G1/K": PowerLaw(slope * v / (4 * K), 2.0),
-        "Theta": PowerLaw(lambda_b + lambda_W * s2, 1.0),
-        "F/(K Theta)": PowerLaw(C_W**2 * _mean(sigma, (0, 0, 1, 1), K) / (2 * K), 1.0),
-        "B/Theta^2": PowerLaw(C_W**2 * _mean(sigma, (1, 1, 1, 1), K) / 3, 1.0),
-        "D/(K Theta)": PowerLaw(slope_perp * v / (3 * K), 2.0),
-        "A/Theta^2": PowerLaw(2 * slope_perp**2 * v / 15, 3.0),
+        "K": DepthLaw(K, 0.0),
+        "K1": DepthLaw(math.nan, 0.0),
+        "K2": DepthLaw(math.nan, 0.0),
+        "V/K^2": DepthLaw(v / K**2, 1.0),
+        "G1/K": DepthLaw(slope * v / (4 * K), 2.0),
+        "Theta": DepthLaw(lambda_b + lambda_W * s2, 1.0),
+        "F/(K Theta)": DepthLaw(C_W**2 * _mean(sigma, (0, 0, 1, 1), K) / (2 * K), 1.0),
+        "B/Theta^2": DepthLaw(C_W**2 * _mean(sigma, (1, 1, 1, 1), K) / 3, 1.0),
+        "D/(K Theta)": DepthLaw(slope_perp * v / (3 * K), 2.0),
+        "A/Theta^2": DepthLaw(2 * slope_perp**2 * v / 15, 3.0),
     }
 
 

@@ -14,7 +14,7 @@ from rgflow.errors import RgflowError
 from rgflow.network import Network
 from rgflow.theory.criticality.critical import HALF_STABLE, Criticality, critical
 from rgflow.theory.criticality.susceptibility import chi_parallel, chi_perp
-from rgflow.theory.depth.asymptotics import PowerLaw, equivalence_learning_rates, predicted_laws
+from rgflow.theory.depth.asymptotics import DepthLaw, equivalence_learning_rates, predicted_laws
 from rgflow.theory.depth.single_input import single_input_theory
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ Array = NDArray[np.float64]
 
 _SHOWN_LAYERS = 60  # of the flow, spaced logarithmically
 
-RATIOS = ("V/K^2", "G1/K", "F/(K Theta)", "B/Theta^2", "D/(K Theta)", "A/Theta^2")
+_RATIOS = ("V/K^2", "G1/K", "F/(K Theta)", "B/Theta^2", "D/(K Theta)", "A/Theta^2")
 
 
 def critical_network(
@@ -58,7 +58,7 @@ def deep_flow(
 
     Returns
     -------
-    Arrays of shape (depth,): "K", "K1", "K2", "Theta" and the dimensionless ratios of `RATIOS`. K1 and K2 start at 1 in
+    Arrays of shape (depth,): "K", "K1", "K2", "Theta" and the dimensionless ratios of `_RATIOS`. K1 and K2 start at 1 in
     layer 1, and K2 is that of two inputs of equal norm (no source K1^2).
 
     Raises
@@ -74,11 +74,11 @@ def deep_flow(
         "K1": _decay(chi_parallel(network.activation, point.C_W, flow["K"][:-1])),
         "K2": _decay(chi_perp(network.activation, point.C_W, flow["K"][:-1])),
     }
-    ratios = {name: _ratio(flow, name) for name in RATIOS}
+    ratios = {name: _ratio(flow, name) for name in _RATIOS}
     return {name: flow[name] for name in ("K", "K1", "K2", "Theta")} | ratios
 
 
-def fit_power_law(values: ArrayLike) -> PowerLaw:
+def fit_depth_law(values: ArrayLike) -> DepthLaw:
     """Power law of values at layers 1..L, fitted beyond layer L/8 with corrections ln(l)/l and 1/l.
 
     Parameters
@@ -99,15 +99,15 @@ def fit_power_law(values: ArrayLike) -> PowerLaw:
     if len(y) < 64:
         raise RgflowError(f"{len(y)} layers; a fit of the large-depth behaviour needs at least 64")
     if np.all(np.abs(y) < 1e-12):
-        return PowerLaw(0.0, math.nan)
+        return DepthLaw(0.0, math.nan)
     tail = y[len(y) // 8 :]
     if np.any(np.sign(tail) != np.sign(tail[-1])):
-        return PowerLaw(math.nan, math.nan)
+        return DepthLaw(math.nan, math.nan)
     layer = np.arange(len(y) // 8 + 1.0, len(y) + 1.0)
     log = np.log(layer)
     basis = np.stack([np.ones_like(layer), log, log / layer, 1 / layer], axis=1)
     fit = np.linalg.lstsq(basis, np.log(np.abs(tail)), rcond=None)[0]
-    return PowerLaw(float(np.sign(tail[-1]) * np.exp(fit[0])), float(fit[1]), float(fit[2]))
+    return DepthLaw(float(np.sign(tail[-1]) * np.exp(fit[0])), float(fit[1]), float(fit[2]))
 
 
 def exponent_table(
@@ -137,7 +137,7 @@ def exponent_table(
 
     predicted = predicted_laws(activation, depth, lambda_b, lambda_W)
     flow = deep_flow(activation, depth, lambda_b, lambda_W)
-    laws = [(predicted[name], fit_power_law(flow[name])) for name in predicted]
+    laws = [(predicted[name], fit_depth_law(flow[name])) for name in predicted]
     layer = np.unique(np.geomspace(1, depth, _SHOWN_LAYERS).round().astype(int))
     return xr.Dataset(
         {
@@ -154,7 +154,7 @@ def exponent_table(
     )
 
 
-def _through(law: PowerLaw, values: Array) -> PowerLaw:
+def _through(law: DepthLaw, values: Array) -> DepthLaw:
     """The law itself, or, if its coefficient is open, the one that meets the last of the values."""
     if math.isfinite(law.coefficient):
         return law

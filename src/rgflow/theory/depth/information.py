@@ -1,4 +1,6 @@
-"""Information in a layer: entropy, mutual information between neurons, and the depth-to-width ratio that maximizes it.
+"""Information in a layer (PDLT, appendix A). Public as ``rgflow.information``.
+
+Entropy, mutual information between neurons, and the depth-to-width ratio that maximizes it.
 
 A single input enters through the normalized excess kappa = V/(n G^2), which grows with depth as kappa = nu L/n.
 """
@@ -13,7 +15,14 @@ from numpy.typing import ArrayLike, NDArray
 from rgflow.activations.registry import Activation
 from rgflow.activations.registry import activation as find_activation
 from rgflow.errors import RgflowError
-from rgflow.theory.criticality.critical import mean_squared_slope, origin_sides, quartic_ratio
+from rgflow.theory.criticality.critical import (
+    VANISHING,
+    Criticality,
+    critical,
+    mean_squared_slope,
+    origin_sides,
+    quartic_ratio,
+)
 from rgflow.theory.depth.asymptotics import predicted_laws
 
 Array = NDArray[np.float64]
@@ -85,7 +94,8 @@ def vertex_growth(activation: str | Activation, residual: float = 0.0) -> float:
     """Growth nu of V/K^2 per layer at criticality, so that V/(n K^2) tends to nu L/n at equal widths.
 
     3 A_4/A_2^2 - 1 for scale-invariant activations (linear 2, ReLU 5), a third of that in the class K*=0 (2/3 for
-    smooth ones), v*/K*^2 for half-stable ones. With a skip connection of strength gamma, z' = gamma z + b + W sigma(z),
+    smooth ones; reached like 1/ln(L) if sigma is linear around 0, as hard_tanh is), v*/K*^2 for half-stable ones. With a
+    skip connection of strength gamma, z' = gamma z + b + W sigma(z),
 
         nu = (1 - gamma^2) [(3r - 1) + gamma^2 (5 - 3r) + 4/pi (Delta/A_2)^2 gamma (1 + gamma)],
 
@@ -109,12 +119,18 @@ def vertex_growth(activation: str | Activation, residual: float = 0.0) -> float:
     if sigma.slopes is None:
         if residual:
             raise RgflowError(f"activation {sigma.label} is not scale-invariant; allowed: residual = 0")
-        return predicted_laws(sigma, depth=1)["V/K^2"].coefficient
+        return _growth_without_skip(critical(sigma))
     r, gamma = quartic_ratio(sigma), residual
     below, above = origin_sides(sigma, 1)
     tilt = (above**2 - below**2) / mean_squared_slope(sigma)
     three_point = 4 / math.pi * tilt**2 * gamma * (1 + gamma)
     return (1 - gamma**2) * ((3 * r - 1) + gamma**2 * (5 - 3 * r) + three_point)
+
+
+def _growth_without_skip(point: Criticality) -> float:
+    if point.universality_class == VANISHING:  # K falls, by a power or slower, which always leaves a third
+        return (3 * quartic_ratio(point.activation) - 1) / 3
+    return predicted_laws(point, depth=1)["V/K^2"].coefficient
 
 
 def optimal_aspect_ratio(nu: float, outputs: int) -> float:

@@ -22,10 +22,12 @@ Array = NDArray[np.float64]
 def kernel_flow(network: Network, mean_square_input: float) -> Array:
     """Kernel K of layers 1..L for one input: K' = C_b + C_W <sigma^2>_K, from K = C_b + C_W x.x/n_0.
 
+    A skip connection adds its square times K.
+
     Parameters
     ----------
     network
-        Supplies activation, depth, C_b and C_W.
+        Supplies activations, depth, C_b, C_W and the architecture.
     mean_square_input
         x.x/n_0 of the input.
 
@@ -36,15 +38,16 @@ def kernel_flow(network: Network, mean_square_input: float) -> Array:
     Raises
     ------
     RgflowError
-        A residual network, a negative `mean_square_input`, or a kernel that is not finite (with its layer).
+        A negative `mean_square_input`, or a kernel that is not finite (with its layer).
     """
-    network.require_plain("the flow of a single input")
     if not mean_square_input >= 0.0:
         raise RgflowError(f"mean_square_input = {mean_square_input}; it is x.x/n_0, so it must not be negative")
     K = np.empty(network.depth)
     K[0] = network.C_b[0] + network.C_W[0] * mean_square_input
     for layer in range(1, network.depth):
-        K[layer] = network.C_b[layer] + network.C_W[layer] * mean_square(network.activation, 0, K[layer - 1])
+        C_b, C_W, _, _ = network.hyperparameters(layer + 1)
+        branch = C_b + C_W * mean_square(network.activation_of(layer), 0, K[layer - 1])
+        K[layer] = network.architecture.add_skip_to_pair(branch, K[layer - 1])
         if not np.isfinite(K[layer]):
             raise RgflowError(f"K is {K[layer]} at layer {layer + 1}; C_W = {network.C_W[layer]} is too large")
     return K
@@ -67,10 +70,11 @@ def single_input_theory(network: Network, mean_square_input: float) -> dict[str,
     Raises
     ------
     RgflowError
-        As `kernel_flow`.
+        An architecture with skip connections, or as `kernel_flow`.
     """
+    network.require_plain("the theory of a single input")
     K = kernel_flow(network, mean_square_input)
-    averages = _averages(network.activation, K[:-1])
+    averages = _averages_of_layers(network.activations, K[:-1])
     tensors = dict.fromkeys(("G1", "V", "Theta1", "D", "F", "A", "B"), 0.0)
     tensors["Theta"] = network.lambda_b[0] + network.lambda_W[0] * mean_square_input
     flow = [tensors]
@@ -92,6 +96,15 @@ class _Averages:
     J1: float  # d<sigma'^2>/dK
     J00: float  # d^2<sigma^2>/dK^2
     J11: float  # d^2<sigma'^2>/dK^2
+
+
+def _averages_of_layers(activations: tuple[Activation, ...], K: Array) -> list[_Averages]:
+    """The averages in layers 1..L-1, for each activation at all its kernels at once."""
+    found: dict[int, _Averages] = {}
+    for sigma in dict.fromkeys(activations):
+        layers = [layer for layer, own in enumerate(activations) if own == sigma]
+        found |= dict(zip(layers, _averages(sigma, K[layers]), strict=True))
+    return [found[layer] for layer in range(len(activations))]
 
 
 def _averages(sigma: Activation, K: Array) -> list[_Averages]:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import MutableMapping
-from dataclasses import dataclass
 from functools import partial
 from itertools import combinations_with_replacement
 from operator import itemgetter
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 from uuid import uuid4
 
 import dask.array as da
@@ -16,10 +15,11 @@ import xarray as xr
 
 from rgflow.compute import check_workers
 from rgflow.errors import RgflowError
-from rgflow.gaussian.single import single_mean
-from rgflow.inputs import Inputs, checked_inputs
+from rgflow.inputs import Inputs
 from rgflow.network import Network
-from rgflow.theory.infinite_width.dual import Block, Dual, Means, dual
+from rgflow.theory.infinite_width.accuracy import certified_plan
+from rgflow.theory.infinite_width.apart import Block
+from rgflow.theory.infinite_width.plan import Plan
 from rgflow.theory.infinite_width.semidefinite import positive_semidefinite, slices
 
 Precision = Literal["float32", "float64"]
@@ -27,7 +27,8 @@ Precision = Literal["float32", "float64"]
 _BLOCK = 192  # inputs: a dozen temporaries of a block of pairs fit the second-level cache
 _LARGEST_TILE = 4 * _BLOCK  # a file of 2.4 or 4.7 MB
 _TILES = 8  # along a side, if the tile is not at its largest: enough for several workers
-_TOLERANCE = {"float32": 1e-6, "float64": 1e-10}
+
+Means = tuple[Block, Block]
 
 
 def infinite_width_theory(
@@ -75,7 +76,9 @@ def lazy_infinite_width(network: Network, inputs: Inputs, precision: Precision =
     A tile above the diagonal and its mirror image are chunks of both matrices and are calculated together, once, when all
     is stored in one go. Same parameters and errors as :func:`infinite_width_theory`, the last error upon evaluation.
     """
-    plan = _plan(network, inputs, precision)
+    if precision not in get_args(Precision):
+        raise RgflowError(f"precision = {precision!r}; allowed: {', '.join(get_args(Precision))}")
+    plan = certified_plan(network, inputs, precision)
     samples, dims = np.arange(len(plan.inputs)), ("sample_1", "sample_2")
     return xr.Dataset(
         {name: (dims, matrix) for name, matrix in zip(("K", "Theta"), _lazy_matrices(plan), strict=True)},
@@ -105,7 +108,7 @@ def certificate(kernels: xr.Dataset, scratch: MutableMapping[int, Block]) -> dic
     return {**found, "positive_semidefinite_check": "Cholesky factor of M + N eps max|M_aa|, block by block"}
 
 
-def _lazy_matrices(plan: _Plan) -> tuple[da.Array, da.Array]:
+def _lazy_matrices(plan: Plan) -> tuple[da.Array, da.Array]:
     """K and Theta in tiles; those below the diagonal are transposed from above."""
     pieces = slices(len(plan.inputs), _tile_size(len(plan.inputs)))
     tile, *matrices = [f"{name}-{uuid4().hex}" for name in ("tile", "K", "Theta")]
@@ -129,61 +132,7 @@ def _tile_size(count: int) -> int:
     return min(_LARGEST_TILE, max(1, count // (_TILES * _BLOCK)) * _BLOCK)
 
 
-@dataclass(frozen=True)
-class _Layer:
-    """One step l -> l+1: pair averages, their values for equal inputs, hyperparameters of layer l+1, skip connection."""
-
-    averages: Dual
-    ss_diagonal: Block
-    dd_diagonal: Block
-    C_b: float
-    C_W: float
-    lambda_b: float
-    lambda_W: float
-    skip: float
-
-
-@dataclass(frozen=True)
-class _Plan:
-    """All that a block needs: inputs scaled so that their products are x . x / n_0, first layer, later layers."""
-
-    inputs: Block
-    network: Network
-    layers: tuple[_Layer, ...]
-    error: float
-
-
-def _plan(network: Network, inputs: Inputs, precision: Precision) -> _Plan:
-    if precision not in _TOLERANCE:
-        raise RgflowError(f"precision = {precision!r}; allowed: {', '.join(_TOLERANCE)}")
-    x = checked_inputs(network, inputs)
-    x /= np.sqrt(x.shape[1])
-    variance = network.C_b[0] + network.C_W[0] * np.einsum("ai,ai->a", x, x)
-    layers, errors, skip = [], [0.0], network.xi_2**2
-    for layer in range(1, network.depth):
-        averages, error = dual(network.activation, variance.astype(precision), _TOLERANCE[precision])
-        with np.errstate(over="ignore"):  # reported below
-            ss, dd = (_diagonal(network, variance, order) for order in (0, 1))
-            C_b, C_W, lambda_b, lambda_W = network.hyperparameters(layer + 1)
-            variance = C_b + C_W * ss + skip * variance
-        diagonals = (ss.astype(precision), dd.astype(precision))
-        layers.append(_Layer(averages, *diagonals, C_b, C_W, lambda_b, lambda_W, skip))
-        errors.append(error)
-        if not np.isfinite(variance).all():
-            raise RgflowError(f"K is not finite at layer {layer + 1}: the network is far from criticality")
-    return _Plan(x.astype(precision, copy=False), network, tuple(layers), max(errors))
-
-
-def _diagonal(network: Network, variance: Block, order: int) -> Block:
-    """<sigma^(order) sigma^(order)> of each input with itself."""
-    slopes = network.activation.slopes
-    if slopes is None:
-        return np.asarray(single_mean(network.activation, (order, order), variance))
-    mean_square = (slopes[0] ** 2 + slopes[1] ** 2) / 2.0
-    return mean_square * variance if order == 0 else np.where(variance > 0, mean_square, slopes[0] ** 2)
-
-
-def _tile(plan: _Plan, rows: slice, cols: slice) -> Means:
+def _tile(plan: Plan, rows: slice, cols: slice) -> Means:
     """K and Theta in the last layer for the pairs of a tile on or above the diagonal, calculated in blocks."""
     K, Theta = np.empty((2, rows.stop - rows.start, cols.stop - cols.start), plan.inputs.dtype)
     across = slices(len(K[0]), _BLOCK)
@@ -203,17 +152,10 @@ def _shifted(piece: slice, start: int) -> slice:
     return slice(start + piece.start, start + piece.stop)
 
 
-def _block(plan: _Plan, rows: slice, cols: slice) -> Means:
-    network = plan.network
-    gram = plan.inputs[rows] @ plan.inputs[cols].T
-    K, Theta = network.C_b[0] + network.C_W[0] * gram, network.lambda_b[0] + network.lambda_W[0] * gram
+def _block(plan: Plan, rows: slice, cols: slice) -> Means:
+    K, Theta, apart = plan.first(rows, cols)
     for layer in plan.layers:
-        ss, dd = layer.averages(rows, cols, K)
-        if rows == cols:
-            np.fill_diagonal(ss, layer.ss_diagonal[rows])
-            np.fill_diagonal(dd, layer.dd_diagonal[rows])
-        K = layer.C_b + layer.C_W * ss + layer.skip * K
-        Theta = layer.lambda_b + layer.lambda_W * ss + (layer.C_W * dd + layer.skip) * Theta
+        K, Theta, apart = layer.next(rows, cols, K, Theta, apart)
     if not (np.isfinite(K).all() and np.isfinite(Theta).all()):
         raise RgflowError("K or Theta is not finite: the network is far from criticality")
     return K, Theta

@@ -1,4 +1,6 @@
-"""Nearly-Gaussian actions of the neurons in a layer: couplings from correlators and back, and first-order averages.
+"""Nearly-Gaussian actions of the neurons in a layer (PDLT, chapters 1 and 4). Public as ``rgflow.action``.
+
+Couplings from correlators and back, how they run with the number of neurons, and first-order averages.
 
 For m neurons of one layer, p(z) ~ exp(-S) with
 

@@ -23,7 +23,7 @@ from rgflow.gaussian.node_sums import correlated_nodes
 from rgflow.inputs import Inputs, input_gram
 from rgflow.network import Network
 from rgflow.theory.initialization.contraction import Array, pair_contraction
-from rgflow.theory.initialization.engines import RANDOMIZATIONS, activation_of, node_key, require_nodes, share
+from rgflow.theory.initialization.engines import RANDOMIZATIONS, node_key, require_nodes, share
 from rgflow.theory.initialization.finite_width import mean_and_error
 from rgflow.theory.initialization.kernel import first_kernel, next_kernel
 from rgflow.theory.initialization.step import Step
@@ -122,7 +122,7 @@ def _contracted(network: Network, layers: list[_Layer], VY: Array, key: _Key) ->
     """V Y of the output layer from that of the first, with one set of nodes in each layer."""
     for number, layer in enumerate(layers, start=1):
         z = correlated_nodes(layer.K, key.nodes, node_key(key.seed, number, key.number))
-        s = activation_of(network, number)(z)
+        s = network.activation_of(number)(z)
         covariance = np.array([_covariance(layer, z, s, *pair) for pair in zip(layer.Y, layer.pulled, strict=True)])
         carried = np.array([pair_contraction(layer.step.J0, matrix) for matrix in VY])
         VY = layer.step.C_W**2 * (covariance + layer.step.rho * carried)

@@ -14,12 +14,10 @@ Notation of the recursions: one neuron's share of the next NTK and its derivativ
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 
 from rgflow.theory.initialization.contraction import Array, exchange_pairs, pair_contraction
-from rgflow.theory.initialization.layers import Recursion
+from rgflow.theory.initialization.layers import recursions
 from rgflow.theory.initialization.step import Step
 
 
@@ -88,14 +86,7 @@ def next_U(step: Step, Theta: Array, U: Array) -> Array:
     return np.asarray(step.C_W**2 * (source + step.rho * carried))
 
 
-DNTK_RECURSIONS: Mapping[str, Recursion] = {
-    "P": Recursion(next_P, ("Theta", "B", "P"), legs=4),
-    "Q": Recursion(next_Q, ("Theta", "F", "Q"), legs=4),
-    "R": Recursion(next_R, ("Theta", "B", "P", "R"), legs=4),
-    "S": Recursion(next_S, ("Theta", "B", "S"), legs=4),
-    "T": Recursion(next_T, ("Theta", "F", "Q", "T"), legs=4),
-    "U": Recursion(next_U, ("Theta", "U"), legs=4),
-}
+DNTK_RECURSIONS = recursions(P=next_P, Q=next_Q, R=next_R, S=next_S, T=next_T, U=next_U)
 
 
 def _d1_X(step: Step, Theta: Array) -> Array:

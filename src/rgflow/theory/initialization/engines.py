@@ -30,7 +30,7 @@ _RTOL = 1e-9  # of products of high derivatives, whose poles take many nodes
 
 def certified(network: Network) -> LayerAverages:
     """Quadrature with an error estimate that is held to a tolerance, for few inputs."""
-    return lambda layer, K: _quadrature(activation_of(network, layer), K)
+    return lambda layer, K: _quadrature(network.activation_of(layer), K)
 
 
 def randomized(network: Network, nodes: int, seed: int) -> Iterator[LayerAverages]:
@@ -47,8 +47,8 @@ def randomized(network: Network, nodes: int, seed: int) -> Iterator[LayerAverage
     def averages(randomization: int, layer: int, K: Array) -> Averages:
         if layer not in shared:
             shared[layer] = share(network, layer, K, nodes, seed)
-            _prepare(shared[layer].exact, activation_of(network, layer))
-        sums = NodeSums(activation_of(network, layer), K, nodes // RANDOMIZATIONS, node_key(seed, layer, randomization))
+            _prepare(shared[layer].exact, network.activation_of(layer))
+        sums = NodeSums(network.activation_of(layer), K, nodes // RANDOMIZATIONS, node_key(seed, layer, randomization))
         return RandomizedAverages(shared[layer].exact, sums, shared[layer].control)
 
     return (partial(averages, randomization) for randomization in range(RANDOMIZATIONS))
@@ -62,7 +62,7 @@ def require_nodes(nodes: int) -> None:
 
 def pairwise(network: Network) -> LayerAverages:
     """Quadrature for all that no more than two inputs decide, and zeros for the rest."""
-    return lambda layer, K: PairAverages(_quadrature(activation_of(network, layer), K), len(K))
+    return lambda layer, K: PairAverages(_quadrature(network.activation_of(layer), K), len(K))
 
 
 class Shared(NamedTuple):
@@ -74,7 +74,7 @@ class Shared(NamedTuple):
 
 def share(network: Network, layer: int, K: Array, nodes: int, seed: int) -> Shared:
     """Exact averages over pairs and the controls, whose coefficients come from few inputs with nodes of their own."""
-    sigma, count = activation_of(network, layer), nodes // RANDOMIZATIONS
+    sigma, count = network.activation_of(layer), nodes // RANDOMIZATIONS
     exact = _quadrature(sigma, K)
     few = np.unique(np.linspace(0, len(K) - 1, _PILOT_INPUTS).astype(int))
     keys = SeedSequence((seed, layer)).spawn(RANDOMIZATIONS)
@@ -95,8 +95,3 @@ def _prepare(exact: Expectations, sigma: Activation) -> None:
 
 def _quadrature(sigma: Activation, K: Array) -> Expectations:
     return Expectations(sigma, K) if sigma.kinks else DerivativeExpectations(sigma, K, _RTOL)
-
-
-def activation_of(network: Network, layer: int) -> Activation:  # noqa: ARG001
-    """The activation that acts on the preactivations of a layer."""
-    return network.activation

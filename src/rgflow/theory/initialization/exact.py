@@ -35,9 +35,10 @@ class Moments(NamedTuple):
 
 
 class Hyperparameters(NamedTuple):
-    """Width n of layer l and hyperparameters of layer l+1."""
+    """Width n and slopes of sigma (on the left and on the right of 0) of layer l, and hyperparameters of layer l+1."""
 
     n: int
+    slopes: tuple[float, float]
     C_b: float
     C_W: float
     lambda_b: float
@@ -55,9 +56,9 @@ def exact_theory(network: Network, inputs: Inputs) -> xr.Dataset:
     Raises
     ------
     RgflowError
-        Neither of the two, a residual network, or unusable inputs.
+        Neither of the two, a network that is not plain, or unusable inputs.
     """
-    if network.activation.slopes != (1.0, 1.0):
+    if not _is_linear(network):
         return exact_scale_invariant(network, inputs)
     tensors = exact_deep_linear(network, inputs)
     if any(network.C_b) or tensors.sizes["sample_1"] > 1:
@@ -76,7 +77,7 @@ def exact_deep_linear(network: Network, inputs: Inputs) -> xr.Dataset:
     Raises
     ------
     RgflowError
-        The activation is not linear, the network is residual, or the inputs are unusable.
+        The activation is not linear, the network is not plain, or the inputs are unusable.
     """
     _require_linear(network)
     return _evolve(network, input_gram(network, inputs), _next_deep_linear)
@@ -92,19 +93,13 @@ def exact_scale_invariant(network: Network, inputs: Inputs) -> xr.Dataset:
     Raises
     ------
     RgflowError
-        The activation is not scale-invariant, the network is residual, or there is not exactly one usable input.
+        The activation is not scale-invariant, the network is not plain, or there is not exactly one usable input.
     """
     network.require_plain("an exact law at finite width")
-    slopes = network.activation.slopes
-    if slopes is None:
-        raise RgflowError(f"{network.activation.label} is not scale-invariant; linear, relu and leaky_relu are")
-    gram = _single_gram(network, inputs)
-    A_2, A_4 = (float(np.mean(np.power(slopes, power))) for power in (2, 4))
-
-    def advance(layer: Hyperparameters, moments: Moments) -> Moments:
-        return _next_scale_invariant(layer, moments, A_2, A_4 / A_2**2)
-
-    return _evolve(network, gram, advance)
+    for sigma in network.activations:
+        if sigma.slopes is None:
+            raise RgflowError(f"{sigma.label} is not scale-invariant; linear, relu and leaky_relu are")
+    return _evolve(network, _single_gram(network, inputs), _next_scale_invariant)
 
 
 def deep_linear_moment(network: Network, inputs: Inputs, order: int) -> Array:
@@ -126,7 +121,7 @@ def deep_linear_moment(network: Network, inputs: Inputs, order: int) -> Array:
     Raises
     ------
     RgflowError
-        Another activation, a residual network, a bias, several inputs, or an order that is not even and positive.
+        Another activation, a network that is not plain, a bias, several inputs, or an order that is not even and positive.
     """
     _require_linear(network)
     if any(network.C_b):
@@ -154,8 +149,10 @@ def _evolve(network: Network, gram: Array, advance: Callable[[Hyperparameters, M
     zero = np.zeros((len(gram),) * 4)
     layers = [Moments(first_kernel(network, gram), first_ntk(network, gram), zero, zero, zero, zero, zero)]
     hyperparameters = zip(network.C_b, network.C_W, network.lambda_b, network.lambda_W, strict=True)
-    for n, values in zip(network.widths[1:], list(hyperparameters)[1:], strict=False):
-        layers.append(advance(Hyperparameters(n, *values), layers[-1]))
+    hidden = zip(network.widths[1:-1], network.activations, list(hyperparameters)[1:], strict=True)
+    for n, sigma, values in hidden:
+        assert sigma.slopes is not None  # checked by all who come here
+        layers.append(advance(Hyperparameters(n, sigma.slopes, *values), layers[-1]))
     return labelled(_rescaled(network, Moments(*map(np.stack, zip(*layers, strict=True)))))
 
 
@@ -166,7 +163,7 @@ def _rescaled(network: Network, moments: Moments) -> Tensors:
 
 
 def _next_deep_linear(layer: Hyperparameters, moments: Moments) -> Moments:
-    n, C_b, C_W, lambda_b, lambda_W = layer
+    n, _, C_b, C_W, lambda_b, lambda_W = layer
     G, H, u, d, f, alpha, beta = moments
     f_1324, f_1423 = cross_pairs(f), _last_pairing(f)
     beta_1324, beta_1423 = cross_pairs(beta), _last_pairing(beta)
@@ -185,9 +182,11 @@ def _next_deep_linear(layer: Hyperparameters, moments: Moments) -> Moments:
     )
 
 
-def _next_scale_invariant(layer: Hyperparameters, moments: Moments, A_2: float, r: float) -> Moments:
+def _next_scale_invariant(layer: Hyperparameters, moments: Moments) -> Moments:
     """One input; c_ss, c_st, c_tt are the covariances of the layer averages s of sigma^2 and t of sigma'^2 H_jj."""
-    n, C_b, C_W, lambda_b, lambda_W = layer
+    n, slopes, C_b, C_W, lambda_b, lambda_W = layer
+    A_2, A_4 = (float(np.mean(np.power(slopes, power))) for power in (2, 4))
+    r = A_4 / A_2**2
     G, H, u, d, f, alpha, beta = moments
     M, N, Q = G**2 + u, G * H + d, H**2 + alpha
     c_ss = A_2**2 * (u + (3 * r - 1) / n * M)
@@ -211,8 +210,13 @@ def _last_pairing(T: Array) -> Array:
 
 def _require_linear(network: Network) -> None:
     network.require_plain("an exact law at finite width")
-    if network.activation.slopes != (1.0, 1.0):
+    if not _is_linear(network):
         raise RgflowError(f"activation is {network.activation.label}; these results hold for linear")
+
+
+def _is_linear(network: Network) -> bool:
+    """Whether sigma(z) = z in every hidden layer."""
+    return all(sigma.slopes == (1.0, 1.0) for sigma in network.activations)
 
 
 def _single_gram(network: Network, inputs: Inputs) -> Array:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import combinations_with_replacement
 from typing import Literal
 
@@ -23,10 +23,8 @@ from rgflow.theory.initialization.cost import BLOCK, Cost, certified_cost, pairw
 from rgflow.theory.initialization.differentials import DNTK_RECURSIONS
 from rgflow.theory.initialization.engines import LayerAverages, certified, pairwise, randomized
 from rgflow.theory.initialization.layers import Tensors, labelled, stacked, walk
-from rgflow.theory.initialization.residual import RESIDUAL_RECURSIONS, ResidualStep
-from rgflow.theory.initialization.step import Step
 from rgflow.theory.initialization.tensors import (
-    RECURSIONS,
+    ARCHITECTURES,
     Recursions,
     first_layer,
     known_tensors,
@@ -176,7 +174,8 @@ def _wanted(network: Network, tensors: Iterable[str] | None) -> list[str]:
     """Names of the tensors wanted, of those that exist."""
     existing = _existing(network)
     if tensors is None:
-        return list(existing if network.residual or not network.activation.kinks else RECURSIONS)
+        kinked = any(sigma.kinks for sigma in network.activations)
+        return [name for name in existing if not (kinked and name in DNTK_RECURSIONS)]
     wanted = known_tensors(existing, tensors)
     if not set(wanted).isdisjoint(DNTK_RECURSIONS):
         network.require_smooth("the dNTK")
@@ -184,7 +183,11 @@ def _wanted(network: Network, tensors: Iterable[str] | None) -> list[str]:
 
 
 def _existing(network: Network) -> Recursions:
-    return RESIDUAL_RECURSIONS if network.residual else {**RECURSIONS, **DNTK_RECURSIONS}
+    known, _ = network.architecture.choose(ARCHITECTURES, "finite-width theory")
+    return {**known, **network.architecture.choose(_DIFFERENTIALS, "the dNTK")}
+
+
+_DIFFERENTIALS: Mapping[str, Recursions] = {"plain": DNTK_RECURSIONS, "residual": {}}
 
 
 def _pair_tensors(network: Network, recursions: Recursions, gram: Array, layer: Layers) -> xr.Dataset:
@@ -207,7 +210,7 @@ def _walked(
     network: Network, recursions: Recursions, gram: Array, averages: LayerAverages, layer: Layers
 ) -> xr.Dataset:
     """The tensors of the last or of all layers with the averages of one engine."""
-    step = ResidualStep if network.residual else Step
+    _, step = network.architecture.choose(ARCHITECTURES, "finite-width theory")
 
     def advance(number: int, current: Tensors) -> tuple[Tensors, float]:
         found = averages(number, current["K"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from inspect import signature
 from typing import NamedTuple
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy.typing as npt
 import xarray as xr
 
 from rgflow.errors import RgflowError
+from rgflow.tensors import TENSORS, leg_names
 from rgflow.theory.initialization.contraction import Array
 
 Tensors = Mapping[str, Array]
@@ -32,6 +34,19 @@ class Layer(NamedTuple):
     number: int
     tensors: Tensors
     error: float
+
+
+def recursions(**functions: Callable[..., Array]) -> Mapping[str, Recursion]:
+    """Recursions of tensors by name.
+
+    Parameters
+    ----------
+    functions
+        (step, ...) -> the tensor of the next layer, with a parameter for every tensor of this layer that it reads, named
+        after it.
+    """
+    reads = {name: tuple(signature(function).parameters)[1:] for name, function in functions.items()}
+    return {name: Recursion(functions[name], reads[name], TENSORS[name].legs) for name in functions}
 
 
 def evolve(depth: int, first: Tensors, advance: Advance) -> xr.Dataset:
@@ -89,7 +104,7 @@ def labelled(tensors: Tensors) -> xr.Dataset:
     variables: dict[str, tuple[list[str], Array]] = {}
     coords: dict[str, npt.NDArray[np.int_]] = {}
     for name, values in tensors.items():
-        legs = [f"sample_{leg}" for leg in range(1, values.ndim)]
+        legs = list(leg_names(values.ndim - 1))
         variables[name] = (["layer", *legs], values)
         coords |= {"layer": np.arange(1, len(values) + 1)} | {leg: np.arange(values.shape[1]) for leg in legs}
     return xr.Dataset(variables, coords)

@@ -26,7 +26,7 @@ from rgflow.theory.initialization.contraction import (
     sandwich,
 )
 from rgflow.theory.initialization.kernel import mean_shift, next_kernel
-from rgflow.theory.initialization.layers import Recursion
+from rgflow.theory.initialization.layers import Recursion, recursions
 from rgflow.theory.initialization.ntk import next_ntk
 from rgflow.theory.initialization.step import Step
 
@@ -42,11 +42,10 @@ class ResidualStep(Step):
 
     def __init__(self, network: Network, layer: int, averages: Averages) -> None:
         super().__init__(network, layer, averages)
-        self.xi_2, self.slopes = network.xi_2, network.activation.slopes
-        if network.activation.kinks and self.slopes is None:
-            raise RgflowError(
-                f"residual theory of {network.activation.label}: of kinks only relu, leaky_relu are supported"
-            )
+        sigma = network.activation_of(layer)
+        self.xi_2, self.slopes = network.architecture.skip, sigma.slopes
+        if sigma.kinks and self.slopes is None:
+            raise RgflowError(f"residual theory of {sigma.label}: of kinks only relu, leaky_relu are supported")
 
     @cached_property
     def q(self) -> Array:
@@ -104,13 +103,13 @@ def next_residual_metric_correction(step: ResidualStep, K: Array, G1: Array, T3:
     return step.C_W * (mean_shift(step.J0, step.H0, G1, V) + (half + half.T) / 2.0) + step.xi_2**2 * G1
 
 
-RESIDUAL_RECURSIONS: Mapping[str, Recursion] = {
-    "K": Recursion(next_residual_kernel, ("K",), legs=2),
-    "G1": Recursion(next_residual_metric_correction, ("K", "G1", "T3", "V"), legs=2),
-    "T3": Recursion(next_three_point, ("K", "T3"), legs=3),
-    "V": Recursion(next_residual_vertex, ("K", "T3", "V"), legs=4),
-    "Theta": Recursion(next_residual_ntk, ("Theta",), legs=2),
-}
+RESIDUAL_RECURSIONS: Mapping[str, Recursion] = recursions(
+    K=next_residual_kernel,
+    G1=next_residual_metric_correction,
+    T3=next_three_point,
+    V=next_residual_vertex,
+    Theta=next_residual_ntk,
+)
 
 
 def _gradient(q: Array, Y: Array) -> Array:

@@ -14,7 +14,7 @@ from rgflow.theory.initialization.contraction import Array
 class Step:
     """One step l -> l+1, its averages evaluated when first used.
 
-    Attributes C_b, C_W, lambda_b, lambda_W belong to layer l+1, in a residual network with the factor xi_1^2;
+    Attributes C_b, C_W, lambda_b, lambda_W belong to the branch of layer l+1;
     rho = n_l / n_{l-1}. The averages <...>_K are over one neuron of layer l with covariance K^(l); s stands for sigma and
     d for its first derivative.
 

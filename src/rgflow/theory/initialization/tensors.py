@@ -11,10 +11,11 @@ from rgflow.errors import RgflowError
 from rgflow.gaussian.expectations import Expectations
 from rgflow.inputs import Inputs, input_gram
 from rgflow.network import Network
+from rgflow.theory.infinite_width.accuracy import carried_apart
 from rgflow.theory.initialization.contraction import Array
 from rgflow.theory.initialization.fluctuations import next_A, next_B, next_D, next_F
 from rgflow.theory.initialization.kernel import first_kernel, next_kernel, next_metric_correction
-from rgflow.theory.initialization.layers import Recursion, Tensors, evolve
+from rgflow.theory.initialization.layers import Recursion, Tensors, evolve, recursions
 from rgflow.theory.initialization.ntk import first_ntk, next_ntk, next_ntk_correction
 from rgflow.theory.initialization.residual import RESIDUAL_RECURSIONS, ResidualStep
 from rgflow.theory.initialization.step import Step
@@ -22,17 +23,23 @@ from rgflow.theory.initialization.vertex import next_vertex
 
 Recursions = Mapping[str, Recursion]
 
-RECURSIONS: Recursions = {
-    "K": Recursion(next_kernel, (), legs=2),
-    "G1": Recursion(next_metric_correction, ("G1", "V"), legs=2),
-    "V": Recursion(next_vertex, ("V",), legs=4),
-    "Theta": Recursion(next_ntk, ("Theta",), legs=2),
-    "Theta1": Recursion(next_ntk_correction, ("Theta1", "Theta", "G1", "V", "D", "F"), legs=2),
-    "D": Recursion(next_D, ("Theta", "V", "D"), legs=4),
-    "F": Recursion(next_F, ("Theta", "F"), legs=4),
-    "A": Recursion(next_A, ("Theta", "V", "D", "A"), legs=4),
-    "B": Recursion(next_B, ("Theta", "B"), legs=4),
+RECURSIONS: Recursions = recursions(
+    K=next_kernel,
+    G1=next_metric_correction,
+    V=next_vertex,
+    Theta=next_ntk,
+    Theta1=next_ntk_correction,
+    D=next_D,
+    F=next_F,
+    A=next_A,
+    B=next_B,
+)
+
+ARCHITECTURES: Mapping[str, tuple[Recursions, type[Step]]] = {
+    "plain": (RECURSIONS, Step),
+    "residual": (RESIDUAL_RECURSIONS, ResidualStep),
 }
+"""What is known of each architecture: its recursions, and the step that they read."""
 
 
 def initialization_theory(
@@ -69,13 +76,13 @@ def initialization_theory(
         Unusable inputs, an unknown tensor, a residual network with a kinked activation that is not scale-invariant, an
         average that does not reach ``rtol``, or a tensor that is not finite.
     """
-    recursions, step = (RESIDUAL_RECURSIONS, ResidualStep) if network.residual else (RECURSIONS, Step)
-    wanted = known_tensors(recursions, recursions if tensors is None else tensors)
-    needed = with_dependencies(recursions, wanted)
-    gram = input_gram(network, inputs)
+    known, step = network.architecture.choose(ARCHITECTURES, "finite-width theory")
+    wanted = known_tensors(known, known if tensors is None else tensors)
+    needed = with_dependencies(known, wanted)
+    gram, apart = input_gram(network, inputs), carried_apart(network, inputs)
 
     def advance(layer: int, current: Tensors) -> tuple[Tensors, float]:
-        averages = Expectations(network.activation, current["K"], rtol)
+        averages = Expectations(network.activation_of(layer), current["K"], rtol, apart[layer - 1])
         return next_layer(needed, step(network, layer, averages), current), averages.error
 
     return evolve(network.depth, first_layer(needed, network, gram), advance)[[*wanted, "quadrature_error"]]

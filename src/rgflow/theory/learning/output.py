@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import numpy as np
+from contextlib import suppress
 
-from rgflow.errors import RgflowError
-from rgflow.gaussian.expectations import Expectations
 from rgflow.inputs import Inputs, input_gram
 from rgflow.network import Network
+from rgflow.theory.infinite_width.accuracy import certified_plan, whole
+from rgflow.theory.infinite_width.dual import is_fast
+from rgflow.theory.infinite_width.mehler import ExpansionError
+from rgflow.theory.infinite_width.quadrature import quadrature_kernels
 from rgflow.theory.initialization.contraction import Array
-from rgflow.theory.initialization.kernel import first_kernel, next_kernel
-from rgflow.theory.initialization.ntk import first_ntk, next_ntk
-from rgflow.theory.initialization.step import Step
 
 
 def output_kernels(network: Network, inputs: Inputs) -> tuple[Array, Array]:
-    """Return K^(L) and Theta^(L) between all inputs.
+    """Return K^(L) and Theta^(L) between all inputs: from the engine of infinite width or, where that has no way, by quadrature.
 
     Parameters
     ----------
@@ -34,13 +33,9 @@ def output_kernels(network: Network, inputs: Inputs) -> tuple[Array, Array]:
     RgflowError
         Bad inputs, or a kernel or NTK that is not finite, naming its layer.
     """
-    gram = input_gram(network, inputs)
-    K, Theta = first_kernel(network, gram), first_ntk(network, gram)
-    skip = network.xi_2**2
-    for layer in range(1, network.depth):
-        step = Step(network, layer, Expectations(network.activation, K))
-        K, Theta = next_kernel(step) + skip * K, next_ntk(step, Theta) + skip * Theta
-        for name, value in {"K": K, "Theta": Theta}.items():
-            if not np.isfinite(value).all():
-                raise RgflowError(f"{name} at layer {layer + 1} is not finite")
+    if all(is_fast(sigma) for sigma in network.activations):
+        with suppress(ExpansionError):
+            K, Theta, _ = whole(certified_plan(network, inputs, "float64"))
+            return K, Theta
+    K, Theta, _ = quadrature_kernels(network, input_gram(network, inputs))
     return K, Theta

@@ -1,22 +1,34 @@
-"""Gradient descent at infinite width: the kernel prediction for every recorded step.
+"""Full-batch training on the sum loss: the kernel prediction and what finite width adds to it at order 1/n.
 
-With the sum loss 1/2 sum (z - y)^2 and a full-batch step of learning rate eta, outputs move in the frozen NTK as
-z(t+1) = z(t) - eta Theta_{.A} (z_A(t) - y_A), whose solution needs only the spectrum of Theta on the train set A.
+With the loss 1/2 sum (z - y)^2 and a step of learning rate eta, outputs of infinitely wide networks move in the frozen NTK
+as z(t+1) = z(t) - eta Theta_{.A} (z_A(t) - y_A). At width n the NTK of every network differs from the mean, moves as the
+network learns, and bends the steps; to order 1/n all of it closes on the tensors of the output layer at initialization
+(Roberts, Yaida & Hanin, chapters 10, 11 and infinity, there for the mean at the end of training; mean, covariance, losses
+and mean NTK at every step follow from the same expansion).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike
 
 from rgflow.errors import RgflowError
 from rgflow.network import Network
-from rgflow.task import Task, recorded_steps
-from rgflow.theory.initialization.contraction import Array
+from rgflow.task import Task
+from rgflow.theory.initialization.finite_width import mean_and_error
+from rgflow.theory.learning.eigenbasis import eigenbasis
+from rgflow.theory.learning.infinite_width import kernel_prediction, train_spectrum
+from rgflow.theory.learning.next_order import next_order
 from rgflow.theory.learning.output import output_kernels
+from rgflow.theory.learning.parts import PARTS
+from rgflow.theory.learning.record import recorded
+from rgflow.theory.learning.schedule import Schedule
+from rgflow.theory.learning.source import Tensors, output_tensors
+from rgflow.theory.learning.statistics import OutputTensors
+
+ORDERS = ("leading", "next")
 
 
 def training_theory(
@@ -25,142 +37,104 @@ def training_theory(
     train_targets: ArrayLike,
     test_inputs: ArrayLike,
     *,
-    steps: Sequence[int],
-    step_fraction: float = 0.5,
+    steps: Sequence[int] | None = None,
+    times: Sequence[float] | None = None,
+    step_fraction: float | None = None,
+    learning_rate: float | None = None,
+    optimizer: str = "gradient descent",
     test_targets: ArrayLike | None = None,
+    order: str = "next",
+    tensors: Tensors | None = None,
 ) -> xr.Dataset:
-    """Predict the training of infinitely wide networks by full-batch gradient descent on the sum loss.
+    """Predict the training of wide networks by full-batch gradient descent on the sum loss.
+
+    Every prediction is q + q1/n with n = n_{L-1}, the width of the last hidden layer; q1 depends on ratios of widths only.
 
     Parameters
     ----------
     network
-        The network; only its depth, activation and hyperparameters matter, not the hidden widths.
+        The network: depth, activation, hyperparameters, and for the next order ratios of widths.
     train_inputs, test_inputs
         Shape (sample, feature).
     train_targets, test_targets
         Shape (sample, output); test targets add the test loss.
     steps
         Recorded steps, strictly increasing from 0.
+    times
+        Recorded times of gradient flow instead, with ``learning_rate`` 0: z moves by -Theta eps per unit of time.
     step_fraction
-        Learning rate in units of the stability limit 2 / theta_max, between 0 and 1; see ``step_size``.
+        Learning rate in units of the stability limit 2 / theta_max, between 0 and 1; 1/2 by default; see ``step_size``.
+    learning_rate
+        The learning rate itself, in place of ``step_fraction``; 0 is gradient flow.
+    optimizer
+        "gradient descent", or "newton" with steps along lambda grad z Theta_AA^{-1} (z_A - y_A), whose limit is 2.
+    order
+        "next", or "leading" for the kernel prediction alone, which is known of every activation and of residual networks.
+    tensors
+        Tensors of the network on train then test inputs, with K, G1, Theta, Theta1, D, F, A, B, P to U in the last layer,
+        or several independent estimates; by default ``tensor_randomizations(network, inputs)``.
 
     Returns
     -------
     xr.Dataset
-        On samples train then test (coordinate ``role``): ``prediction_mean`` (step, sample, output) = M_t y,
-        ``prediction_covariance`` (step, sample_1, sample_2) of each output component = J_t K J_t^T with J_t = 1 - M_t,
-        ``kernel_mean_limit`` (sample, output), the mean at t -> infinity; expected ``train_loss`` and ``test_loss``
-        (step), summed over samples, bias^2 + variance; ``K_output`` and ``Theta_output`` (sample_1, sample_2);
-        ``theta_eigenvalue`` (mode) of the train NTK, ascending; scalars ``theta_max`` and ``learning_rate``.
+        On samples train then test (coordinate ``role``), at ``step``, and as ``<name>_limit`` at the end of training:
+        ``prediction_mean`` (step, sample, output) = M_t y, ``prediction_covariance`` (step, sample_1, sample_2) of each
+        output = J_t K J_t^T with J_t = 1 - M_t; ``train_loss`` = ``train_bias`` + ``train_variance`` (step), expected and
+        summed over samples, bias squared and halved, and the same of test samples. ``kernel_mean_limit``, the mean at the
+        end; ``K_output`` and ``Theta_output`` (sample_1, sample_2); ``theta_eigenvalue`` (mode) of the train NTK,
+        ascending; scalars ``theta_max`` and ``learning_rate``. Gradient flow numbers its times by ``step`` (coordinate
+        ``time``).
+
+        Of order "next" also the coefficients of 1/n: ``prediction_mean1``, ``prediction_covariance1`` (step, output_1,
+        output_2, sample_1, sample_2), ``NTK1`` (the same dims), n (E[H(t)] - Theta); the losses ``train_loss1`` =
+        ``train_bias1`` + ``train_variance1``; and by part (frozen random NTK, dNTK, ddNTK) ``prediction_mean1_parts``
+        (step, part, sample, output), ``prediction_covariance1_parts``, ``NTK1_parts``. Several estimates of the tensors
+        give each of these a standard error, ``<name>_error``; ``quadrature_error`` (layer) is that of the tensors.
 
     Raises
     ------
     RgflowError
-        Data that do not fit the network, steps or a step fraction out of range, a vanishing or non-finite kernel.
+        Data that do not fit the network; steps, times or a learning rate out of range or unstable; a vanishing or
+        non-finite kernel; of order "next" a kinked activation, a residual network, or a singular train NTK.
     """
     task = Task(train_inputs, train_targets, test_inputs, test_targets)
     task.check_fits(network)
-    steps = recorded_steps(steps)
+    schedule = Schedule(steps, times, step_fraction, learning_rate, optimizer)
+    _check_order(network, order)
     K, Theta = output_kernels(network, task.inputs)
-    theta, modes = train_spectrum(Theta, task.train_count)
-    eta = step_size(theta[-1], step_fraction)
-    reach = Theta[:, : task.train_count] @ modes
-    propagator = np.stack([reach * learned_fraction(theta, eta, step) @ modes.T for step in steps])
-    limit = reach * _inverse(theta) @ modes.T @ task.train_targets
-    return _dataset(task, steps, propagator, limit, K).assign(
+    spectrum = train_spectrum(Theta, task.train_count)
+    leading = kernel_prediction(task, K, Theta, spectrum, schedule)
+    result = recorded(task, schedule, leading).assign(
         K_output=(("sample_1", "sample_2"), K),
         Theta_output=(("sample_1", "sample_2"), Theta),
-        theta_eigenvalue=("mode", theta),
-        theta_max=theta[-1],
-        learning_rate=eta,
+        theta_eigenvalue=("mode", spectrum.theta),
+        theta_max=spectrum.theta[-1],
+        learning_rate=schedule.eta(spectrum.theta),
+        kernel_mean_limit=(("sample", "output"), leading["prediction_mean"][-1]),
     )
+    if order == "leading":
+        return result
+    basis, randomizations = eigenbasis(Theta, *spectrum), output_tensors(network, task.inputs, Theta, tensors)
+
+    def coefficients(at_start: xr.Dataset) -> xr.Dataset:
+        found = next_order(task, schedule, basis, OutputTensors.of(at_start), leading["prediction_mean"])
+        return recorded(task, schedule, found).assign(
+            quadrature_error=at_start["quadrature_error"].expand_dims("layer")
+        )
+
+    return result.assign(mean_and_error(map(coefficients, randomizations))).assign_coords(part=list(PARTS))
 
 
-def learning_rate(network: Network, train_inputs: ArrayLike, step_fraction: float) -> float:
-    """Return the learning rate of ``training_theory``, eta = step_fraction * 2 / theta_max to six digits.
-
-    Parameters
-    ----------
-    network
-        As for ``training_theory``.
-    train_inputs
-        Shape (sample, feature).
-    step_fraction
-        Learning rate in units of the stability limit, between 0 and 1.
-
-    Raises
-    ------
-    RgflowError
-        A step fraction out of range, a vanishing or non-finite kernel.
-    """
-    _, Theta = output_kernels(network, np.asarray(train_inputs, dtype=np.float64))
-    theta, _ = train_spectrum(Theta, len(Theta))
-    return step_size(theta[-1], step_fraction)
+def highest_order(network: Network) -> str:
+    """The highest order that is known of a network: "next" of smooth activations in plain networks."""
+    kinked = any(sigma.kinks for sigma in network.activations)
+    return "leading" if kinked or network.architecture.name != "plain" else "next"
 
 
-def step_size(theta_max: float, step_fraction: float) -> float:
-    """Return eta = step_fraction * 2 / theta_max, rounded to six digits so that it does not follow theory's last bits."""
-    if not 0 < step_fraction < 1:
-        raise RgflowError(f"step_fraction = {step_fraction}; it must lie between 0 and 1, the stability limit")
-    return float(f"{step_fraction * 2.0 / theta_max:.6g}")
-
-
-def train_spectrum(Theta: Array, train_count: int) -> tuple[Array, Array]:
-    """Return eigenvalues, ascending, and eigenvectors (columns) of the train block of an NTK of all samples.
-
-    Negative eigenvalues, which can only be rounding, are set to zero: directions that are never learned.
-
-    Raises
-    ------
-    RgflowError
-        The train block vanishes, so nothing is ever learned.
-    """
-    theta, modes = np.linalg.eigh(Theta[:train_count, :train_count])
-    if theta[-1] <= 0.0:
-        raise RgflowError("the NTK of the train samples vanishes: nothing is learned; raise lambda_b or lambda_W")
-    return np.maximum(theta, 0.0), modes
-
-
-def learned_fraction(theta: Array, eta: float, step: int) -> Array:
-    """Return f_t(theta) = [1 - (1 - eta theta)^t] / theta, accurate also for small eta theta t, where it is eta t."""
-    x = eta * theta
-    small = x < 0.5
-    f = np.full_like(theta, eta * step)
-    slow = small & (x > 0)
-    f[slow] = -np.expm1(step * np.log1p(-x[slow])) / theta[slow]
-    f[~small] = (1.0 - (1.0 - x[~small]) ** step) / theta[~small]
-    return f
-
-
-def _inverse(theta: Array) -> Array:
-    """Return 1 / theta, and 0 for modes that are zero within rounding."""
-    inverse = np.zeros_like(theta)
-    np.divide(1.0, theta, out=inverse, where=theta > len(theta) * np.finfo(theta.dtype).eps * theta[-1])
-    return inverse
-
-
-def _dataset(task: Task, steps: tuple[int, ...], propagator: Array, limit: Array, K: Array) -> xr.Dataset:
-    """Mean, covariance and losses from M_t, shape (step, sample, train sample)."""
-    mean = propagator @ task.train_targets
-    deviation = np.eye(len(K)) - np.pad(propagator, ((0, 0), (0, 0), (0, len(K) - task.train_count)))
-    covariance = deviation @ K @ deviation.mT
-    train, test = slice(None, task.train_count), slice(task.train_count, None)
-    losses = {"train_loss": ("step", expected_loss(mean[:, train], covariance[:, train, train], task.train_targets))}
-    if task.test_targets is not None:
-        losses["test_loss"] = ("step", expected_loss(mean[:, test], covariance[:, test, test], task.test_targets))
-    return xr.Dataset(
-        {
-            "prediction_mean": (("step", "sample", "output"), mean),
-            "prediction_covariance": (("step", "sample_1", "sample_2"), covariance),
-            "kernel_mean_limit": (("sample", "output"), limit),
-            **losses,
-        },
-        {"step": np.array(steps), **task.coordinates},
-    )
-
-
-def expected_loss(mean: Array, covariance: Array, targets: Array) -> Array:
-    """Return E[1/2 sum (z - y)^2] = 1/2 sum (m - y)^2 + n_L/2 tr Cov for each step."""
-    bias = 0.5 * ((mean - targets) ** 2).sum(axis=(-2, -1))
-    variance = 0.5 * targets.shape[-1] * np.trace(covariance, axis1=-2, axis2=-1)
-    return np.asarray(bias + variance)
+def _check_order(network: Network, order: str) -> None:
+    if order not in ORDERS:
+        raise RgflowError(f"order = {order!r}; allowed are {', '.join(ORDERS)}")
+    if order == "next" and highest_order(network) != "next":
+        smooth = not any(sigma.kinks for sigma in network.activations)
+        what = f"a {network.architecture.name} network" if smooth else f"{network.activation.label}, which has kinks"
+        raise RgflowError(f"order = 'next' is not known of {what}; use order='leading'")

@@ -1,0 +1,1 @@
+"""Differentials of the NTK at initialization (chapter 11)."""

@@ -1,0 +1,1 @@
+"""K and Theta of all inputs at infinite width."""

@@ -1,0 +1,1 @@
+"""Networks at initialization: theory, sampled ensembles and their comparison (chapters 2-5, 8)."""

@@ -1,0 +1,1 @@
+"""Inputs: which data the networks see."""

@@ -1,0 +1,43 @@
+"""The section ``inputs`` of the configuration."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
+
+from rgflow.settings import Settings, distinct
+
+
+class Inputs(Settings):
+    """Which data the networks see."""
+
+    source: Literal["digits", "npz", "idx", "gaussian", "circle"] = Field(
+        "digits",
+        description="digits: scikit-learn's 8x8 images; npz, idx: files below data/; gaussian, circle: synthetic sets",
+    )
+    path: str | None = Field(
+        None, description="npz: a file with arrays x and y; idx: the images file, labels beside it"
+    )
+    classes: list[NonNegativeInt] = Field(
+        [0, 1],
+        min_length=2,
+        description="labels to keep; two classes become the targets -1 and +1, more become one-hot",
+    )
+    train: PositiveInt = Field(24, description="number of training inputs, balanced over classes")
+    test: PositiveInt = Field(16, description="number of test inputs, balanced over classes")
+    probes: PositiveInt = Field(3, description="how many of the inputs serve theory and ensembles at initialization")
+    features: PositiveInt = Field(16, description="input dimension of the gaussian set (the circle has two)")
+    normalization: Literal["none", "standardize", "sphere"] = Field(
+        "sphere", description="none; standardize every feature; centre and scale each input to |x|^2 = n_0"
+    )
+    seed: NonNegativeInt = Field(1, description="selects the images and draws the synthetic sets")
+
+    @model_validator(mode="after")
+    def _complete(self) -> Inputs:
+        if (self.path is None) == (self.source in ("npz", "idx")):
+            raise ValueError("path goes with source npz or idx, and only with these")
+        if self.probes > self.train + self.test:
+            raise ValueError(f"probes = {self.probes} exceeds train + test = {self.train + self.test}")
+        distinct(self.classes)
+        return self

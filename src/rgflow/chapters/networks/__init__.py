@@ -1,0 +1,1 @@
+"""Networks: what is swept over, and the hyperparameters of every layer."""

@@ -1,0 +1,103 @@
+"""The section ``networks`` of the configuration: the sweep."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import (
+    BeforeValidator,
+    Field,
+    FiniteFloat,
+    NonNegativeFloat,
+    PositiveFloat,
+    PositiveInt,
+    model_validator,
+)
+
+from rgflow.settings import Settings, as_list, distinct
+
+
+class Scales(Settings):
+    """Explicit initialization scales of every layer."""
+
+    C_b: NonNegativeFloat
+    C_W: PositiveFloat
+
+
+class LearningRates(Settings):
+    """Explicit entries of the learning-rate tensor, the same in every layer."""
+
+    lambda_b: NonNegativeFloat = 0.0
+    lambda_W: NonNegativeFloat = 1.0
+
+
+class Residual(Settings):
+    """Strengths of the branch and of the skip connection, z' = xi_1 (b + W sigma(z)) + xi_2 z beyond the first layer."""
+
+    xi_1: PositiveFloat = 1.0
+    xi_2: FiniteFloat
+
+
+class ActivationChoice(Settings):
+    """An activation with parameters."""
+
+    name: str
+    parameters: dict[str, float] = Field({}, description="by name")
+
+
+Activations = Annotated[list[str | ActivationChoice], BeforeValidator(as_list), Field(min_length=1)]
+Initializations = Annotated[list[Literal["critical"] | Scales], BeforeValidator(as_list), Field(min_length=1)]
+Depths = Annotated[list[Annotated[int, Field(ge=2, le=100_000)]], BeforeValidator(as_list), Field(min_length=1)]
+Widths = Annotated[list[Annotated[int, Field(ge=1, le=10_000_000)]], BeforeValidator(as_list), Field(min_length=1)]
+Members = Annotated[PositiveInt, Field(le=10**12)]
+
+
+class Networks(Settings):
+    """The sweep: a study is the product of these lists."""
+
+    activation: Activations = Field(["relu", "tanh", "gelu"], description="names, or {name, parameters}")
+    initialization: Initializations = Field(["critical"], description="critical, or {C_b, C_W}")
+    depth: Depths = Field([4], description="number of layers L, output layer included")
+    width: Widths = Field([32, 64, 128], description="hidden width n")
+    learning_rates: Literal["equivalence"] | LearningRates = Field(
+        LearningRates(),
+        description="learning-rate tensor {lambda_b, lambda_W}, or equivalence: every layer contributes alike",
+    )
+    residual: Residual | None = Field(
+        None, description="{xi_1, xi_2}: residual networks z' = xi_1 (b + W sigma(z)) + xi_2 z; null: plain networks"
+    )
+
+    @model_validator(mode="after")
+    def _each_once(self) -> Networks:
+        for values in (self.activation, self.initialization, self.depth, self.width):
+            distinct(values)
+        return self
+
+
+class Ensembles(Settings):
+    """What sections of ensembles share: the depths of their networks, if other than those of the study."""
+
+    depth: Depths | None = Field(None, description="depths of these networks, if other than networks.depth")
+
+    @model_validator(mode="after")
+    def _depths_once(self) -> Ensembles:
+        distinct(self.depth or [])
+        return self
+
+
+class Blocks(Ensembles):
+    """An ensemble in blocks of members."""
+
+    members: Members
+    block: Members
+
+    @model_validator(mode="after")
+    def _whole_blocks(self) -> Blocks:
+        if self.members % self.block:
+            raise ValueError(f"members = {self.members} is not a multiple of block = {self.block}")
+        if self.members // self.block > MOST_BLOCKS:
+            raise ValueError(f"members / block = {self.members // self.block}; at most {MOST_BLOCKS} blocks")
+        return self
+
+
+MOST_BLOCKS = 10_000

@@ -1,0 +1,1 @@
+"""What concerns all chapters: z-scores and exponents in one picture."""

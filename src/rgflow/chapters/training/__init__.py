@@ -1,0 +1,1 @@
+"""Training by gradient descent: theory, trained ensembles and their comparison (chapters 7, 10)."""

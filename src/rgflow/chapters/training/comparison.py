@@ -1,0 +1,21 @@
+"""Stage ``comparison/training``: z-scores and 1/n trends of test predictions, losses and NTK, all widths together.
+
+Predictions on train samples are left out: both sides converge to the targets, what is left is exponentially small.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rgflow.comparison.compare import compare_training
+from rgflow.study.gather import along, single
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from rgflow.study.stage import Datasets, Resources, Spec
+
+
+def run(datasets: Datasets, _spec: Spec, _resources: Resources) -> xr.Dataset:
+    """See :func:`rgflow.comparison.compare.compare_training`."""
+    return compare_training(single(datasets, "theory"), along(datasets, "experiment", "width"))

@@ -1,0 +1,83 @@
+"""Drawing figures from stored results: the input and output around the pure ``draw`` functions of the chapters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from rgflow.errors import RgflowError
+from rgflow.store.labels import parse_path
+from rgflow.study.catalogue import find_figure, find_stage
+from rgflow.study.gather import along, single
+from rgflow.study.runner import load_inputs
+from rgflow.study.stage import Every, Figure
+
+
+def draw_figures(names: Sequence[str], inputs: Mapping[str, Sequence[Path]], outputs: Sequence[str]) -> None:
+    """Draw figures that share their inputs, and write each once per entry of ``outputs``.
+
+    Parameters
+    ----------
+    names
+        Names of the figures.
+    inputs
+        Manifests of the datasets they are drawn from, by role.
+    outputs
+        Picture files, by suffix; ``{name}`` stands for the name of the figure.
+
+    Raises
+    ------
+    RgflowError
+        If there is no such figure, a dataset it is drawn from is not given, or several figures have one file.
+    """
+    from rgflow.figures.style import save_figure
+
+    figures = [find_figure(name) for name in names]
+    if len(names) > 1 and (one := [output for output in outputs if "{name}" not in output]):
+        raise RgflowError(f"--output {one[0]}: several figures need {{name}} in it")
+    read = {role: _read(figure, role, inputs) for figure in figures for role in figure.reads}
+    for figure in figures:
+        picture = import_module(figure.draw).draw(**{role: read[role] for role in figure.reads})
+        for output in outputs:
+            file = Path(output.replace("{name}", figure.name))
+            file.parent.mkdir(parents=True, exist_ok=True)
+            save_figure(picture, file)
+
+
+def _read(figure: Figure, role: str, inputs: Mapping[str, Sequence[Path]]) -> Any:
+    """What a figure is drawn from in a role: a dataset, one along the width, or all cells by name."""
+    if role not in inputs:
+        raise RgflowError(
+            f"figure {figure.name!r} needs --input {role} MANIFEST ...; it reads {', '.join(figure.reads)}"
+        )
+    further = _further_axes(figure, role)
+    datasets = load_inputs({role: inputs[role]})
+    if not further:
+        return single(datasets, role)
+    if further == {"width"}:
+        return along(datasets, role, "width")
+    places = [parse_path(path) for path in inputs[role]]
+    several = len({stage for stage, _ in places}) > 1
+    titles = [cell_name(*place) if several else cell_title(place[1]) for place in places]
+    return dict(zip(titles, (one.dataset for one in datasets[role]), strict=True))
+
+
+def _further_axes(figure: Figure, role: str) -> set[str]:
+    """Axes of what is read that the figure does not have."""
+    read = figure.reads[role]
+    return {"cell"} if isinstance(read, Every) else set(find_stage(read).axes) - set(figure.axes)
+
+
+def cell_title(labels: Mapping[str, Any]) -> str:
+    """Labels of a cell in words: ``tanh, critical, depth 4``."""
+    plain = [str(labels[key]) for key in ("activation", "init") if key in labels]
+    return ", ".join(
+        [*plain, *(f"{key} {value}" for key, value in labels.items() if key not in ("activation", "init"))]
+    )
+
+
+def cell_name(stage: str, labels: Mapping[str, Any]) -> str:
+    """Name of a cell among those of several stages: ``tanh, critical, depth 4 training``."""
+    return f"{cell_title(labels)} {stage.rsplit('/', 1)[-1]}"

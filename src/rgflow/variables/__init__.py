@@ -1,0 +1,1 @@
+"""What the arrays of the library are called: one record for each, by room; chapters store them, results carry them."""

@@ -1,1 +1,0 @@
-"""The stages: pure functions from datasets and a spec to a dataset."""
