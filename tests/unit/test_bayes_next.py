@@ -14,13 +14,13 @@ from torch.func import hessian, jacfwd, jacrev
 
 from rgflow.errors import RgflowError
 from rgflow.network import Network
-from rgflow.variables.library import library
 from rgflow.task import Task
 from rgflow.theory.initialization.finite_width import tensor_randomizations
 from rgflow.theory.initialization.tensors import initialization_theory
 from rgflow.theory.learning.bayes import bayes_theory, condition_next
 from rgflow.theory.learning.evidence import evidence_map
 from rgflow.theory.learning.linear_posterior import linear_posterior
+from rgflow.variables.library import library
 
 TRAIN, OUTPUTS = 2, 2
 NETWORKS = {

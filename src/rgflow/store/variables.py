@@ -2,7 +2,7 @@
 
 A :class:`Variable` validates a dataset before it is published, documents it (``long_name``, ``equation``) and fixes how it
 is encoded. Estimates of a registered variable may be accompanied by ``<name>_stderr``, its standard error, and
-``<name>_covariance``, the covariance between layers; theory on randomized nodes by ``<name>_error``, its numerical error.
+``<name>_covariance``, the covariance between layers.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ class Registry:
     def lookup(self, name: str) -> Variable:
         """Return the registered variable behind ``name``.
 
-        ``<name>_stderr`` stands for the standard error of ``name``, ``<name>_error`` for its numerical error,
+        ``<name>_stderr`` stands for the standard error of ``name``, ``<name>_error`` for its numerical one,
         ``<name>_covariance`` for the covariance between layers of its components of a single input.
 
         Raises
@@ -127,8 +127,8 @@ def _stderr_of(of: Variable) -> Variable:
 
 
 def _error_of(of: Variable) -> Variable:
-    equation = f"standard error of {of.name} on randomized nodes"
-    return Variable(of.name + ERROR, of.dims, "f", f"numerical error of {of.long_name}", equation, of.may_be_missing)
+    """Of theory: what quadrature or randomized nodes leave uncertain."""
+    return Variable(of.name + ERROR, of.dims, "f", f"numerical error of {of.long_name}", "", of.may_be_missing)
 
 
 def _covariance_of(of: Variable) -> Variable:
