@@ -13,6 +13,7 @@ import xarray as xr
 from rgflow.network import Network
 from rgflow.sampling.dntk import sample_dntk
 from rgflow.theory.initialization.dntk import dntk_theory
+from rgflow.theory.initialization.finite_width import finite_width_tensors
 
 # torch scripts its own forward-mode rules when they are first used
 pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")
@@ -36,6 +37,19 @@ def test_exact_in_layer_2_at_width_3(activation: str) -> None:
     for name in TENSORS:
         assert float(abs((sampled[name] - theory[name]) / sampled[f"{name}_stderr"]).max()) < BOUND, name
         assert float((abs(theory[name]) / sampled[f"{name}_stderr"]).max()) > 20, f"{name}: the experiment is blind"
+
+
+@pytest.mark.slow
+def test_five_different_inputs_in_layer_2() -> None:
+    """All 3750 components of five inputs that span three dimensions, certified and on nodes; errors come from 20 groups."""
+    net, inputs = network("gelu", (3,)), np.vstack([INPUTS, [[0.9, 0.2, -0.7], [-0.5, -0.8, 0.3], [0.1, 1.2, 0.6]]])
+    sampled = sample_dntk(net, inputs, members=20_000, seed=3)
+    certified, on_nodes = (finite_width_tensors(net, inputs, TENSORS, nodes=nodes) for nodes in (None, 2**15))
+    for name in TENSORS:
+        for theory in (certified, on_nodes):
+            z = (sampled[name].sel(layer=[2]) - theory[name]) / sampled[f"{name}_stderr"].sel(layer=[2])
+            assert float(abs(z).max()) < 6.5, name  # of Student's distribution with 19 degrees of freedom
+            assert 0.5 < float(np.sqrt((z**2).mean())) < 1.7, name  # components are strongly correlated
 
 
 @pytest.mark.slow

@@ -107,7 +107,11 @@ def test_dense_averages_agree_with_the_engine(activation: str) -> None:
 @pytest.mark.parametrize(
     ("network", "inputs", "message"),
     [
-        (Network("relu", (3, 4, 2), 0, 2), INPUTS, r"activation = relu; the dNTK needs one without kinks"),
+        (
+            Network("relu", (3, 4, 2), 0, 2),
+            INPUTS,
+            r"relu; the dNTK \(R, S, T, U: products of delta functions at equal inputs",
+        ),
         (Network("tanh", (3, 4, 4, 4), 0, 1, xi_2=0.5), INPUTS, r"tensors = .*'P'.*; allowed are K, G1, T3, V, Theta"),
     ],
 )

@@ -278,7 +278,12 @@ def test_cost_is_known_before() -> None:
             {"nodes": 256, "memory": 0.1},
             r"these tensors take 0.2\S* GiB, more than memory = 0.1; ask for fewer",
         ),
-        ("relu", {"tensors": ["U"]}, r"activation = relu; the dNTK needs one without kinks"),
+        (
+            "relu",
+            {"tensors": ["V", "U"]},
+            r"relu; the dNTK \(U: products of delta functions at equal inputs\) needs one without",
+        ),
+        ("relu", {"tensors": ["P"]}, r"activation = relu; the dNTK needs one without kinks"),
     ],
 )
 def test_refusals(activation: str, arguments: dict[str, object], message: str) -> None:

@@ -62,7 +62,7 @@ def test_what_needs_one_activation_says_so() -> None:
     ):
         with pytest.raises(RgflowError, match=r"different activations \(tanh, gelu, sin\)"):
             use(MIXED.activation)
-    with pytest.raises(RgflowError, match="activation = relu; the dNTK needs one without kinks"):
+    with pytest.raises(RgflowError, match=r"activation = relu; the dNTK \(R, S, T, U: .*\) needs one without kinks"):
         rgflow.dntk_theory(replace(MIXED, activation=["tanh", "relu", "sin"]), INPUTS)
 
 

@@ -178,7 +178,9 @@ def _wanted(network: Network, tensors: Iterable[str] | None) -> list[str]:
         return [name for name in existing if not (kinked and name in DNTK_RECURSIONS)]
     wanted = known_tensors(existing, tensors)
     if not set(wanted).isdisjoint(DNTK_RECURSIONS):
-        network.require_smooth("the dNTK")
+        diverging = ", ".join(name for name in wanted if name in _DIVERGING)
+        reason = f" ({diverging}: products of delta functions at equal inputs)" if diverging else ""
+        network.require_smooth(f"the dNTK{reason}")
     return wanted
 
 
@@ -187,6 +189,7 @@ def _existing(network: Network) -> Recursions:
     return {**known, **network.architecture.choose(_DIFFERENTIALS, "the dNTK")}
 
 
+_DIVERGING = "RSTU"  # at kinks: means of s'' s'' or s' s''' of one input
 _DIFFERENTIALS: Mapping[str, Recursions] = {"plain": DNTK_RECURSIONS, "residual": {}}
 
 
