@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
@@ -24,6 +26,16 @@ def test_like_the_certified_averages(name: str) -> None:
     assert error < 1e-6
     assert np.allclose(ss, exact.pair(0), rtol=0, atol=1e-8)
     assert np.allclose(dd, exact.pair(1), rtol=0, atol=1e-7)
+
+
+def test_large_kernels_are_averaged_too() -> None:
+    K = 40.0 * _kernel(3)
+    ss, dd, error = pair_means(rgflow.activation("tanh"), K)
+    assert error < 1e-6
+    z = np.random.default_rng(0).multivariate_normal(np.zeros(3), K, 400_000)
+    for mean, f in ((ss, np.tanh(z)), (dd, np.cosh(z) ** -2.0)):
+        sampled = f[:, 0] * f[:, 1]
+        assert abs(mean[0, 1] - sampled.mean()) < 4 * sampled.std() / math.sqrt(len(z))
 
 
 @pytest.mark.parametrize(("name", "scale"), [("selu", 1.0), ("selu", 1.1), ("elu", 1.0), ("hard_tanh", 1.0)])

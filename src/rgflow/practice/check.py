@@ -184,7 +184,9 @@ def _loss_after(advice: Advice, point: Point, tensor: Array, steps: int) -> floa
     targets = advice.batch.targets
     if targets is None or advice.training.loss != "mse":
         return math.nan
-    return loss_after(flow(advice.chain, point, advice.batch.gram), tensor, targets, advice.training, steps)
+    return loss_after(
+        advice.chain, flow(advice.chain, point, advice.batch.gram), tensor, targets, advice.training, steps
+    )
 
 
 def _theory(chain: Chain, point: Point, probes: Array, tensor: Array) -> tuple[dict[str, Array], dict[str, Array]]:

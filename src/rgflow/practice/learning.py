@@ -10,11 +10,13 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from rgflow.activations.registry import Activation
 from rgflow.errors import RgflowError
 from rgflow.practice.batch import Batch
 from rgflow.practice.chain import Chain, Flow, Point
 from rgflow.practice.rates import RATES, kept_modes
 from rgflow.practice.units import Training
+from rgflow.theory.depth.asymptotics import kernel_exponents
 from rgflow.theory.depth.single_input import single_input_theory
 from rgflow.theory.initialization.tensors import initialization_theory
 from rgflow.theory.learning.infinite_width import train_spectrum
@@ -23,7 +25,25 @@ Array = NDArray[np.float64]
 
 STEPS = 1000  # of training, after which spreads are predicted
 SUGGESTED = 0.5  # of the largest safe rate
+_FAST_SLACK = 1.0 / 3.0  # of activations whose K falls faster than 1/l
 _HELD_OUT = 8  # one input in so many is predicted rather than learned
+
+
+def safe(chain: Chain, training: Training, theta_max: float) -> float:
+    """Largest eta called safe for a chain: that of the training, or a third of it where K falls faster than 1/l.
+
+    That is so for activations like SELU and ELU, whose sigma'^2 differs in slope or curvature on the two sides of 0. Their small
+    preactivations are moved far by training, to where chi_perp is not 1: measured, 1 to 2 times the frozen limit fails, and less
+    for cross-entropy.
+    """
+    return training.safe(theta_max) * (_FAST_SLACK if any(map(_falls_fast, chain.activations)) else 1.0)
+
+
+def _falls_fast(sigma: Activation) -> bool:
+    try:
+        return kernel_exponents(sigma)[0] > 1.0
+    except RgflowError:  # no critical point, or no power law
+        return False
 
 
 def learning(
@@ -35,12 +55,12 @@ def learning(
     limits = []
     for kind in RATES:
         theta = np.linalg.eigvalsh(found.contributions(*rates[kind]).sum(axis=0))[-1]
-        limits.append(training.rate(training.safe(theta), N, outputs) if theta > 0.0 else np.nan)
+        limits.append(training.rate(safe(chain, training, theta), N, outputs) if theta > 0.0 else np.nan)
     variables["safe_rate"] = ("rates", np.array(limits))
     variables["suggested_rate"] = ("rates", SUGGESTED * np.array(limits))
     variables["initial_spread"] = (), math.sqrt(float(np.mean(found.K[-1].diagonal())))
     try:
-        variables |= _modes(found, rates["tensor"], batch, training)
+        variables |= _modes(chain, found, rates["tensor"], batch, training)
     except RgflowError as error:
         return xr.Dataset(variables, attrs={"remark": str(error)})
     if batch.targets is not None and training.loss == "mse":
@@ -48,12 +68,12 @@ def learning(
     return xr.Dataset(variables)
 
 
-def _modes(found: Flow, tensor: Array, batch: Batch, training: Training) -> dict[str, Any]:
+def _modes(chain: Chain, found: Flow, tensor: Array, batch: Batch, training: Training) -> dict[str, Any]:
     """Spectrum of the NTK on the batch, and the steps to learn its slowest kept mode at the suggested rate."""
     Theta = found.contributions(*tensor).sum(axis=0)
     theta, modes = train_spectrum(Theta, len(Theta))
     weight = theta if batch.targets is None else ((modes.T @ batch.targets) ** 2).sum(axis=1)
-    eta = SUGGESTED * training.safe(theta[-1]) / (1.0 - training.momentum)
+    eta = SUGGESTED * safe(chain, training, theta[-1]) / (1.0 - training.momentum)
     slowest = theta[kept_modes(theta, weight)].min()
     return {
         "theta_eigenvalue": ("mode", theta),
@@ -72,7 +92,7 @@ def _losses(chain: Chain, point: Point, found: Flow, tensor: Array, batch: Batch
     return {
         "initial_loss": ((), factor * mean),
         "initial_loss_spread": ((), factor * math.sqrt(variance)),
-        "final_spread": ((), _final_spread(found, tensor, training)),
+        "final_spread": ((), _final_spread(chain, found, tensor, training)),
     }
 
 
@@ -123,7 +143,7 @@ def _typical_pair(batch: Batch) -> Array:
     return pair
 
 
-def _final_spread(found: Flow, tensor: Array, training: Training) -> float:
+def _final_spread(chain: Chain, found: Flow, tensor: Array, training: Training) -> float:
     """Root mean square over held-out inputs of the deviation over seeds, trained on the others for `STEPS` steps."""
     N = len(found.K[-1])
     held = np.arange(N) % _HELD_OUT == _HELD_OUT - 1
@@ -132,15 +152,15 @@ def _final_spread(found: Flow, tensor: Array, training: Training) -> float:
     order = np.concatenate([np.flatnonzero(~held), np.flatnonzero(held)])
     count = int((~held).sum())
     K, Theta = (matrix[np.ix_(order, order)] for matrix in (found.K[-1], found.contributions(*tensor).sum(axis=0)))
-    deviation = np.eye(N) - np.pad(_learned(Theta, count, training, STEPS), ((0, 0), (0, N - count)))
+    deviation = np.eye(N) - np.pad(_learned(chain, Theta, count, training, STEPS), ((0, 0), (0, N - count)))
     spread = np.einsum("ab,bc,ac->a", deviation, K, deviation)[count:]
     return math.sqrt(max(float(spread.mean()), 0.0))  # below 0 by rounding where all is learned
 
 
-def _learned(Theta: Array, count: int, training: Training, steps: int) -> Array:
+def _learned(chain: Chain, Theta: Array, count: int, training: Training, steps: int) -> Array:
     """M_t = Theta_.A f_t(Theta_AA) at the suggested rate, such that the mean output is M_t y, (N, count)."""
     theta, modes = train_spectrum(Theta, count)
-    eta = SUGGESTED * training.safe(theta[-1])
+    eta = SUGGESTED * safe(chain, training, theta[-1])
     return np.asarray(Theta[:, :count] @ modes * learned_fraction(theta, eta, training.momentum, steps) @ modes.T)
 
 
@@ -152,10 +172,10 @@ def learned_fraction(theta: Array, eta: float, momentum: float, steps: int) -> A
     return now
 
 
-def loss_after(found: Flow, tensor: Array, targets: Array, training: Training, steps: int) -> float:
+def loss_after(chain: Chain, found: Flow, tensor: Array, targets: Array, training: Training, steps: int) -> float:
     """Mean over seeds of torch's square loss after full-batch steps at the suggested rate, at infinite width."""
     K, Theta = found.K[-1], found.contributions(*tensor).sum(axis=0)
-    learned = _learned(Theta, len(Theta), training, steps)
+    learned = _learned(chain, Theta, len(Theta), training, steps)
     deviation = np.eye(len(Theta)) - learned
     bias = 0.5 * ((learned @ targets - targets) ** 2).sum()
     loss = bias + 0.5 * targets.shape[1] * np.trace(deviation @ K @ deviation.T)

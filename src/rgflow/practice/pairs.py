@@ -15,16 +15,17 @@ from numpy.typing import NDArray
 from scipy.special import erfc
 
 from rgflow.activations.registry import Activation
+from rgflow.gaussian.expectations import Expectations
 from rgflow.gaussian.nodes import Vector
 from rgflow.gaussian.single import line_rule, single_mean
 from rgflow.theory.infinite_width.apart import apart_of
 from rgflow.theory.infinite_width.dual import dual
-from rgflow.theory.infinite_width.mehler import horner
+from rgflow.theory.infinite_width.mehler import ExpansionError, horner
 
 Array = NDArray[np.float64]
 
 _DEGREE = 256  # of the expansion of kinked activations
-_RTOL = 1e-8
+_RTOL, _ROUGH = 1e-8, 1e-6
 
 
 def pair_means(sigma: Activation, K: Array) -> tuple[Array, Array, float]:
@@ -41,12 +42,22 @@ def pair_means(sigma: Activation, K: Array) -> tuple[Array, Array, float]:
     if sigma.kinks and sigma.slopes is None:
         ss, dd, error = _kinked(sigma, K)
     else:
-        everything, deviation = slice(None), np.sqrt(variance)
-        averages, error = dual(sigma, variance, _RTOL), _RTOL
-        ss, dd, _ = averages(everything, everything, K, apart_of(K, deviation, deviation))
+        ss, dd, error = _smooth(sigma, K, variance)
     np.fill_diagonal(ss, np.asarray(single_mean(sigma, (0, 0), variance)))
     np.fill_diagonal(dd, np.asarray(single_mean(sigma, (1, 1), variance)))
     return ss, dd, error
+
+
+def _smooth(sigma: Activation, K: Array, variance: Array) -> tuple[Array, Array, float]:
+    """As at infinite width; by certified quadrature where the kernel is so large that the expansion would be too long."""
+    everything, deviation = slice(None), np.sqrt(variance)
+    try:
+        averages = dual(sigma, variance, _RTOL)
+    except ExpansionError:
+        certified = Expectations(sigma, K, _ROUGH)
+        return certified.pair(0), certified.pair(1), certified.error
+    ss, dd, _ = averages(everything, everything, K, apart_of(K, deviation, deviation))
+    return ss, dd, _RTOL
 
 
 def _kinked(sigma: Activation, K: Array) -> tuple[Array, Array, float]:

@@ -89,7 +89,7 @@ def learning_line(critical: xr.Dataset, training: Training) -> str:
     if "steps_to_learn" not in critical:
         return f"{spread}."
     safe = float(critical["safe_rate"].sel(rates="tensor"))
-    slack = "" if training.momentum else ", 2 to 4 times the limit often works (catapult)"
+    slack = "" if training.momentum or training.loss != "mse" else ", 2 to 4 times the limit often works (catapult)"
     return (
         f"parameter_groups: lr is safe below {safe:.3g}, {safe / 2:.3g} is suggested{slack}; "
         f"{float(critical['steps_to_learn']):.3g} steps learn the slowest mode that matters by 1/e. {spread}."
