@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from rgflow.chapters.networks.section import ActivationChoice, Scales
+from rgflow.chapters.networks.section import MOST_BLOCKS, ActivationChoice, Scales
 from rgflow.errors import RgflowError
 from rgflow.store.digest import file_digest
 from rgflow.study.stage import Axis, Config
@@ -75,6 +75,8 @@ def _blocks(config: Config, section: str) -> Mapping[str, dict[str, int]]:
     if settings is None:
         return {}
     size = settings.block or settings.members
+    if settings.members // size > MOST_BLOCKS:
+        raise RgflowError(f"config: {section}: members / block = {settings.members // size}; at most {MOST_BLOCKS} blocks")
     return {f"{index:04d}": {"first": index * size, "count": size} for index in range(settings.members // size)}
 
 
