@@ -276,7 +276,7 @@ def test_files_that_are_no_configuration_are_one_line(tmp_path: Path, content: b
 @pytest.mark.parametrize("cut", range(0, 600, 20))
 def test_a_configuration_cut_short_is_refused_or_whole(tmp_path: Path, cut: int) -> None:
     file = tmp_path / "config.yaml"
-    file.write_bytes(yaml.safe_dump(WHOLE).encode()[:-cut or None])
+    file.write_bytes(yaml.safe_dump(WHOLE).encode()[: -cut or None])
     try:
         raw = read_yaml(file)
     except RgflowError as error:

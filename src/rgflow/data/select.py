@@ -134,7 +134,9 @@ def check_selection(selection: Selection) -> None:
     if selection.source in SYNTHETIC:
         foreign = set(selection.classes) - set(SYNTHETIC_LABELS)
         if foreign and selection.targets != "values":
-            raise RgflowError(f"inputs: class {min(foreign)} has 0 samples in {selection.source}, whose labels are 0 and 1")
+            raise RgflowError(
+                f"inputs: class {min(foreign)} has 0 samples in {selection.source}, whose labels are 0 and 1"
+            )
         return
     known = _read_targets(selection)
     if _are_classes(known, selection):

@@ -203,7 +203,9 @@ def _short(text: str) -> str:
 
 def _is_branch(part: str) -> bool:
     """Whether a part of pydantic's location names a union's branch: no key is written like that."""
-    return part in _branches() or part.startswith(("literal[", "list[", "tuple[", "function-", "constrained-", "lax-or-strict"))
+    return part in _branches() or part.startswith(
+        ("literal[", "list[", "tuple[", "function-", "constrained-", "lax-or-strict")
+    )
 
 
 @cache

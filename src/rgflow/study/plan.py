@@ -100,7 +100,11 @@ class Study:
         """The cells that stages read which have cells themselves; of a stage that none reads, the whole sweep."""
         readers = [reader for reader in catalogue.stages().values() if stage.name in reader.reads.values()]
         if not readers:
-            yield from self._product(stage.axes, stage.section)
+            yield from (
+                labels
+                for labels in self._product(stage.axes, stage.section)
+                if stage.when(self.config, self.cell(stage, labels))
+            )
             return
         cells = (tuple((axis, cell[axis]) for axis in stage.axes) for one in readers for cell in self.cells(one.name))
         yield from map(dict, dict.fromkeys(cells))
@@ -121,10 +125,17 @@ class Study:
         return {axis: self._value(axis, section, labels[axis]) for axis in stage.axes}
 
     def _value(self, axis: str, section: str, label: str) -> Any:
-        known = {**self.values(axis, ""), **self.values(axis, section)}
+        known = {**self._known(axis), **self.values(axis, section)}
         if label not in known:
             raise RgflowError(f"the study {self.config.study} has no {axis}~{label}; it has {', '.join(known)}")
         return known[label]
+
+    def _known(self, axis: str) -> dict[str, Any]:
+        """Label -> value for all stages: those of the whole study, and of every section, given or not."""
+        known = dict(self.values(axis, ""))
+        for section in {stage.section for stage in catalogue.stages().values() if axis in stage.axes}:
+            known |= self.values(axis, section)
+        return known
 
     @staticmethod
     def _axis(name: str) -> Axis:

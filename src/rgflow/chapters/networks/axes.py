@@ -76,7 +76,9 @@ def _blocks(config: Config, section: str) -> Mapping[str, dict[str, int]]:
         return {}
     size = settings.block or settings.members
     if settings.members // size > MOST_BLOCKS:
-        raise RgflowError(f"config: {section}: members / block = {settings.members // size}; at most {MOST_BLOCKS} blocks")
+        raise RgflowError(
+            f"config: {section}: members / block = {settings.members // size}; at most {MOST_BLOCKS} blocks"
+        )
     return {f"{index:04d}": {"first": index * size, "count": size} for index in range(settings.members // size)}
 
 

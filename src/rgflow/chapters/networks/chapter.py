@@ -25,7 +25,9 @@ def require(config: Config) -> None:
     for label, choice in AXES[0].values(config, "").items():
         one = activation(choice["name"], **choice["parameters"])
         if one in chosen:
-            raise RgflowError(f"config: networks.activation: {chosen[one]} and {label} are one activation; give it once")
+            raise RgflowError(
+                f"config: networks.activation: {chosen[one]} and {label} are one activation; give it once"
+            )
         chosen[one] = label
         _require_hyperparameters(config, one)
 
@@ -45,16 +47,16 @@ def _require_hyperparameters(config: Config, chosen: Activation) -> None:
                 "config: networks.learning_rates = 'equivalence': known of plain networks; give lambda_b and lambda_W"
             )
         _reported("config: networks.learning_rates = 'equivalence'", lambda: equivalence_learning_rates(chosen, 1))
-    if skip is not None and "critical" in networks.initialization:
-        _require_skip(chosen, skip)
+    if skip is not None:
+        _require_skip(chosen, skip, critical="critical" in networks.initialization)
 
 
-def _require_skip(chosen: Activation, skip: Residual) -> None:
-    from rgflow.theory.criticality.critical import critical
+def _require_skip(chosen: Activation, skip: Residual, critical: bool) -> None:
+    from rgflow.theory.initialization.residual import require_residual_theory
 
-    if abs(skip.xi_2) >= 1.0:
+    _reported("config: networks.residual", lambda: require_residual_theory(chosen))
+    if critical and abs(skip.xi_2) >= 1.0:
         raise RgflowError(f"config: networks.residual.xi_2 = {skip.xi_2:g}: not critical for any C_W; give |xi_2| < 1")
-    _reported("config: networks.residual", lambda: critical(chosen).with_skip(skip.xi_1, skip.xi_2))
 
 
 def _reported(where: str, call: Callable[[], object]) -> None:

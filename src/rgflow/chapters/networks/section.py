@@ -56,7 +56,7 @@ class ActivationChoice(Settings):
 Activations = Annotated[list[str | ActivationChoice], BeforeValidator(as_list), Field(min_length=1)]
 Initializations = Annotated[list[Literal["critical"] | Scales], BeforeValidator(as_list), Field(min_length=1)]
 Depths = Annotated[list[Annotated[int, Field(ge=2, le=100_000)]], BeforeValidator(as_list), Field(min_length=1)]
-Widths = Annotated[list[Annotated[int, Field(ge=1, le=10_000_000)]], BeforeValidator(as_list), Field(min_length=1)]
+Widths = Annotated[list[Annotated[int, Field(ge=2, le=10_000_000)]], BeforeValidator(as_list), Field(min_length=1)]
 Members = Annotated[PositiveInt, Field(le=10**12)]
 
 
