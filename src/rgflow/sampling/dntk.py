@@ -18,6 +18,7 @@ import xarray as xr
 from torch import Tensor
 from torch.func import jacrev, jvp, vmap
 
+from rgflow.calls import checked
 from rgflow.compute import map_tasks, one_thread
 from rgflow.errors import RgflowError
 from rgflow.inputs import Inputs, input_gram
@@ -73,6 +74,7 @@ def _along(function: Map, v: Tensor) -> Map:
     return lambda phi: jvp(function, (phi,), (v,))[1]
 
 
+@checked
 def sample_dntk(
     network: Network,
     inputs: Inputs,

@@ -13,7 +13,6 @@ from pydantic import (
 
 from rgflow.settings import Settings, as_list, distinct
 
-
 _LARGEST_SCALE = 1e12
 _Scale = Annotated[float, Field(ge=0, le=_LARGEST_SCALE)]
 _PositiveScale = Annotated[float, Field(gt=0, ge=1 / _LARGEST_SCALE, le=_LARGEST_SCALE)]

@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from rgflow.calls import checked
 from rgflow.errors import RgflowError
 
 Array = NDArray[np.float64]
@@ -54,6 +55,7 @@ class Action:
         return np.asarray(quadratic / 2 - np.einsum("abcd,...ab,...cd->...", self.v, dots, dots) / 8)
 
 
+@checked
 def couplings(G: ArrayLike, V: ArrayLike, width: float, neurons: int) -> Action:
     """Action whose correlators are the metric G and the vertex V/n, to first order.
 
@@ -83,6 +85,7 @@ def couplings(G: ArrayLike, V: ArrayLike, width: float, neurons: int) -> Action:
     return Action(inverse + _contract(v, metric, neurons), v, neurons)
 
 
+@checked
 def correlators(action: Action) -> tuple[Array, Array]:
     """Metric G and vertex V/n of an action, to first order in v: undoes `couplings` up to second order.
 
@@ -97,6 +100,7 @@ def correlators(action: Action) -> tuple[Array, Array]:
     return propagator + _contract(vertex, action.g, action.neurons), vertex
 
 
+@checked
 def marginalize(action: Action, neurons: int) -> Action:
     """Action of fewer neurons, the others integrated out: the running of the quadratic coupling.
 
@@ -113,6 +117,7 @@ def marginalize(action: Action, neurons: int) -> Action:
     return replace(action, g=action.g - (action.neurons - neurons) * shift, neurons=neurons)
 
 
+@checked
 def density_ratio(z: ArrayLike, K: ArrayLike, G1: ArrayLike, V: ArrayLike, width: float) -> Array:
     """Density of one neuron over N(0, K), to first order: 1 + G1.He_2/(2n) + V.He_4/(8n).
 
@@ -151,6 +156,7 @@ def density_ratio(z: ArrayLike, K: ArrayLike, G1: ArrayLike, V: ArrayLike, width
     return np.asarray(1.0 + correction / (2 * width) + quartic / (8 * width))
 
 
+@checked
 def mean(f: Observable, K: ArrayLike, G1: ArrayLike, V: ArrayLike, width: float) -> float:
     """E[f(z_i)] = <f>_K + <d d f>.G1/(2n) + <d d d d f>.V/(8n), first order.
 
@@ -170,6 +176,7 @@ def mean(f: Observable, K: ArrayLike, G1: ArrayLike, V: ArrayLike, width: float)
     return float(np.sum(weights * f(z) * density_ratio(z, K, G1, V, width)))
 
 
+@checked
 def covariance(f: Observable, h: Observable, K: ArrayLike, V: ArrayLike, width: float) -> float:
     """Cov(f(z_i), h(z_j)) = <d d f>.V.<d d h>/(4n) for two neurons i != j of a layer, first order; as for `mean`."""
     kernel, vertex = _inputs(K, V, width)

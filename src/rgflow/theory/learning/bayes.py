@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike
 
+from rgflow.calls import checked
 from rgflow.errors import RgflowError
 from rgflow.network import Network
 from rgflow.task import Task
@@ -38,6 +39,7 @@ _DIMS = {
 }
 
 
+@checked
 def bayes_theory(
     network: Network,
     train_inputs: ArrayLike,

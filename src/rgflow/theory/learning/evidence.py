@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 
 from rgflow.activations.registry import Activation
 from rgflow.activations.registry import activation as find_activation
+from rgflow.calls import checked
 from rgflow.compute import map_tasks
 from rgflow.errors import RgflowError
 from rgflow.network import Network
@@ -30,6 +31,7 @@ _NEXT = ("log_evidence1", "log_evidence1_error", "log_weight_variance", "log_wei
 _VARIABLES = (*_LEADING, *_NEXT)
 
 
+@checked
 def evidence_map(
     activation: str | Activation,
     train_inputs: ArrayLike,
