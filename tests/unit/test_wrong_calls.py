@@ -100,7 +100,13 @@ def refusal(name: str, arguments: dict[str, Any]) -> str | None:
 
 def test_there_are_a_thousand_calls() -> None:
     public = {name for name in rgflow.__all__ if inspect.isfunction(getattr(rgflow, name))}
-    left_out = {"activation", "advise", "critical_", "generalization", "stream_infinite_width"}  # tested in their own files
+    left_out = {
+        "activation",
+        "advise",
+        "critical_",
+        "generalization",
+        "stream_infinite_width",
+    }  # tested in their own files
     assert public - left_out <= CALLS.keys()
     assert sum(map(len, CALLS.values())) * (len(NONSENSE) + len(ODD)) > 1000
 

@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from rgflow.arrays import require_shape
 from rgflow.calls import checked
 from rgflow.errors import RgflowError
 
@@ -146,9 +147,12 @@ def density_ratio(z: ArrayLike, K: ArrayLike, G1: ArrayLike, V: ArrayLike, width
     """
     kernel, vertex = _inputs(K, V, width)
     inverse = _inverse(kernel)
-    y = np.asarray(z, dtype=np.float64) @ inverse
+    points, shift = np.asarray(z, dtype=np.float64), np.atleast_2d(np.asarray(G1, dtype=np.float64))
+    require_shape("z", points, (len(kernel),))
+    require_shape("G1", shift, kernel.shape)
+    y = points @ inverse
     second = _hermite_2(y, inverse)
-    correction = np.einsum("ab,...ab->...", np.atleast_2d(np.asarray(G1, dtype=np.float64)), second)
+    correction = np.einsum("ab,...ab->...", shift, second)
     # V.He_4 = V.(He_2 He_2) - 4 V^(ac)(bd).K^ac y_b y_d + 2 V_(ab)(cd) K^ac K^bd, by the pair symmetries of V
     crossed = np.einsum("abcd,ac->bd", vertex, inverse)
     quartic = np.einsum("abcd,...ab,...cd->...", vertex, second, second)
