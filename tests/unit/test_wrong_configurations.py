@@ -100,7 +100,6 @@ MEANT: dict[str, tuple[Any, ...]] = {
     "networks.activation.1.parameters.slope": (-1, *NUMBER),
     "networks.initialization.1.C_b": NUMBER,
     "networks.initialization.1.C_W": (2.5, "1"),
-    **dict.fromkeys(("networks.width", "networks.width.0", "networks.width.1"), ("1",)),
     "networks.learning_rates": ({},),
     "networks.learning_rates.lambda_b": NUMBER,
     "networks.learning_rates.lambda_W": (2.5, 1e-300, "1"),
@@ -265,7 +264,7 @@ def test_what_does_not_go_together_is_refused_before_any_job(at: tuple[Any, ...]
         (b"study: !!binary aGVsbG8=", "a text"),
         (b"study: 2020-01-01", "a text"),
         (b"inputs: {classes: !!set {0, 1}}", "a list"),
-        (b"? [1, 2]\n: 3", "must be a name"),
+        (b"? [1, 2]\n: 3", "not YAML"),
         (b"1: 2", "must be a name"),
     ],
 )  # fmt: skip

@@ -8,6 +8,7 @@ from rgflow.chapters.inputs.section import Inputs
 from rgflow.chapters.inputs.variables import VARIABLES
 from rgflow.data.sources import labels_file
 from rgflow.errors import RgflowError
+from rgflow.store.manifest import local_path
 from rgflow.study.stage import Chapter, Config, Figure, Stage
 
 HOME = "rgflow.chapters.inputs"
@@ -25,9 +26,9 @@ def require(config: Config) -> None:
     """Stop before any job if the data have not the classes or samples asked for; of missing files the spec tells."""
     from rgflow.data.select import Selection, check_selection
 
-    if not all(Path(file).is_file() for file in _files(config)):
-        return
     try:
+        if not all(local_path(file).is_file() for file in _files(config)):
+            return
         check_selection(Selection(**config.inputs.model_dump()))
     except RgflowError as error:
         raise RgflowError(f"config: {error}") from None
