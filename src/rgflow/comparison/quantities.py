@@ -93,3 +93,28 @@ TRAINING = (
     Quantity("NTK", "NTK", ("ntk_step", "ntk_sample_1", "ntk_sample_2"), _SWAP, None, r"\hat{H}"),
 )
 """Observables of training, with the kernel prediction (infinite width) as theory."""
+
+_LEGS = ("kernel_sample_1", "kernel_sample_2")
+
+BAYES = (
+    Quantity("posterior_mean", "posterior_mean", ("sample", "output"), (), "posterior_mean1", r"\mathrm{E}[f|y]"),
+    Quantity(
+        "posterior_covariance",
+        "posterior_covariance",
+        ("output_1", "output_2", "sample_1", "sample_2"),
+        ((1, 0, 3, 2),),
+        "posterior_covariance1",
+        r"\mathrm{Cov}[f|y]",
+    ),
+    Quantity("log_evidence", "log_evidence", ("samples",), (), "log_evidence1", r"\log p(y)"),
+    Quantity("hidden_kernel", "hidden_kernel", _LEGS, _SWAP, "hidden_kernel1", r"\mathrm{E}[\hat{G}|y]"),
+    Quantity(
+        "hidden_kernel_change",
+        "hidden_kernel_change",
+        _LEGS,
+        _SWAP,
+        "hidden_kernel_change1",
+        r"\Delta\hat{G}",
+    ),
+)
+"""Observables of Bayesian inference, to order 1/n."""
