@@ -42,6 +42,13 @@ def real_array(name: str, value: npt.ArrayLike | xr.DataArray, dims: tuple[str, 
     return array.astype(np.float64)
 
 
+def require_shape(name: str, array: npt.NDArray[Any], tail: tuple[int, ...]) -> None:
+    """Raise one line unless the last dimensions of an array have these sizes."""
+    if array.shape[max(array.ndim - len(tail), 0) :] != tail:
+        sizes = ", ".join(map(str, tail))
+        raise RgflowError(f"{name} has shape {array.shape}; (..., {sizes}) is needed")
+
+
 def _as_numpy(name: str, value: Any) -> npt.NDArray[Any]:
     try:
         return np.asarray(value)

@@ -11,9 +11,13 @@ import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rgflow.errors import RgflowError
 from rgflow.store.manifest import local_path
+
+if TYPE_CHECKING:
+    from rgflow.activations.registry import Activation
 
 _EPILOG = "Errors are one line on standard error and a non-zero exit; nothing is written then."
 
@@ -57,8 +61,13 @@ def _local(text: str) -> Path:
 
 def _add_looking(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     critical = verbs.add_parser("critical", help="the critical initialization of an activation")
-    critical.add_argument("activation", help="name, for example gelu; parameters as leaky_relu:slope=0.2")
+    critical.add_argument(
+        "activation", help="name, for example gelu, or path/to/file.py:function; parameters as leaky_relu:slope=0.2"
+    )
     critical.set_defaults(run=_critical)
+    activation = verbs.add_parser("check-activation", help="what is found of an activation: kinks, radius, criticality")
+    activation.add_argument("activation", help="as for critical; path/to/file.py:function for one of your own")
+    activation.set_defaults(run=_check_activation)
     _add_advise(verbs)
     inspect = verbs.add_parser("inspect", help="print what is stored at a path")
     inspect.add_argument("path", type=_local)
@@ -177,17 +186,30 @@ def _inputs(groups: list[list[str]]) -> dict[str, list[Path]]:
 
 
 def _critical(options: argparse.Namespace) -> None:
-    from rgflow.activations.registry import activation
     from rgflow.theory.criticality.critical import critical
 
-    name, _, assignments = options.activation.partition(":")
-    parameters = dict(_assignment(text) for text in assignments.split(",") if text)
-    result = critical(activation(name, **parameters))
+    result = critical(_named_activation(options.activation))
     print(f"{result.activation.label}: {result.universality_class}")
     missing = "any" if result.universality_class == "scale-invariant" else "none"
     for name, value in (("C_b", result.C_b), ("C_W", result.C_W), ("K*", result.K_star)):
         print(f"  {name:<5}{missing if math.isnan(value) else f'{value:.15g}'}")
     print(f"  {result.reason}")
+
+
+def _check_activation(options: argparse.Namespace) -> None:
+    from rgflow.theory.criticality.activation_check import check_activation
+
+    print(check_activation(_named_activation(options.activation)))
+
+
+def _named_activation(text: str) -> Activation:
+    """The activation of ``name:key=number,...``, where a name may be ``file.py:function``."""
+    from rgflow.activations.registry import activation
+
+    file, separator, rest = text.rpartition(".py:")
+    name, _, assignments = rest.partition(":")
+    parameters = dict(_assignment(text) for text in assignments.split(",") if text)
+    return activation(file + separator + name, **parameters)
 
 
 def _advise(options: argparse.Namespace) -> None:

@@ -69,8 +69,23 @@ def _keep_freed_memory() -> None:
 
 
 def physical_memory() -> int:
-    """Bytes of main memory of this machine."""
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    """Bytes of main memory that this process may use: the machine's, or less where its control group is limited."""
+    machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return min([machine, *_group_limits()])
+
+
+_GROUPS = Path("/sys/fs/cgroup")
+_LIMITS = ("memory.max", "memory/memory.limit_in_bytes")  # of control groups version 2 and 1
+
+
+def _group_limits() -> Iterator[int]:
+    """Limits of the control group of this process and those around it: of containers and of jobs of a cluster."""
+    with suppress(OSError):
+        own = Path("/proc/self/cgroup").read_text().splitlines()[-1].rpartition(":")[2].strip("/")
+        for folder in [_GROUPS / own, *(_GROUPS / own).parents][: len(Path(own).parts) + 1]:
+            for name in _LIMITS:
+                with suppress(OSError, ValueError):  # "max" is no number
+                    yield int((folder / name).read_text())
 
 
 def resident_memory() -> int:

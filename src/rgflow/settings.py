@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator
 
@@ -16,8 +16,10 @@ class Settings(BaseModel):
     @classmethod
     def _no_boolean_for_a_number(cls, value: Any, info: ValidationInfo) -> Any:
         """Python takes true for 1: say what was meant."""
-        given = value if isinstance(value, list) else [value]
         expected = cls.model_fields[str(info.field_name)].annotation
+        given = value if isinstance(value, list) else [value]
+        if isinstance(value, dict) and get_origin(expected) is dict:
+            given = list(value.values())
         if any(isinstance(one, bool) for one in given) and not _mentions_bool(expected):
             raise ValueError("a number or a name is needed, not true or false")
         return value

@@ -7,6 +7,7 @@ from pathlib import Path
 import dask
 import xarray as xr
 
+from rgflow.calls import checked
 from rgflow.compute import check_workers
 from rgflow.errors import RgflowError
 from rgflow.inputs import Inputs
@@ -18,6 +19,7 @@ from rgflow.store.variables import OUTPUT_KERNELS, Registry
 from rgflow.theory.infinite_width.kernels import Precision, certificate, lazy_infinite_width
 
 
+@checked
 def stream_infinite_width(
     network: Network, inputs: Inputs, path: str | Path, precision: Precision = "float64", workers: int = 1
 ) -> xr.Dataset:

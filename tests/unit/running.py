@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from importlib import import_module
 from typing import Any
 
 import xarray as xr
+from matplotlib.figure import Figure as Picture
 
 from rgflow.study.catalogue import find_stage, registry
+from rgflow.study.draw import arrange
 from rgflow.study.plan import Study
 from rgflow.study.stage import Figure, Labelled, Resources
 
@@ -37,14 +40,19 @@ def network_inputs(study: Study, labels: Mapping[str, str]) -> dict[str, list[La
 
 
 def everything(study: Study) -> dict[str, list[xr.Dataset]]:
-    """Run every stage of a small study, in order; what a stage reads is found by its cells."""
-    done: dict[str, list[tuple[dict[str, str], Labelled]]] = {}
+    """Run every stage of a small study, in order."""
+    return {name: [one.dataset for one in cells] for name, cells in all_cells(study).items()}
+
+
+def all_cells(study: Study) -> dict[str, list[Labelled]]:
+    """The results of every stage of a small study; what a stage reads is found by its cells."""
+    done: dict[str, list[Labelled]] = {}
     for stage in _in_order(study):
         done[stage.name] = []
         for labels in study.cells(stage.name):
             upstream = {role: _matching(done[read], labels) for role, read in stage.reads.items()}
-            done[stage.name].append((labels, run(study, stage.name, labels, upstream)))
-    return {name: [one.dataset for _, one in cells] for name, cells in done.items()}
+            done[stage.name].append(run(study, stage.name, labels, upstream))
+    return done
 
 
 def read_by(figure: Figure, found: Mapping[str, list[xr.Dataset]], several: tuple[str, ...] = ()) -> dict[str, Any]:
@@ -55,8 +63,29 @@ def read_by(figure: Figure, found: Mapping[str, list[xr.Dataset]], several: tupl
     }
 
 
-def _matching(cells: list[tuple[dict[str, str], Labelled]], labels: Mapping[str, str]) -> list[Labelled]:
-    return [one for own, one in cells if all(own[axis] == labels[axis] for axis in own.keys() & labels.keys())]
+def pictures(study: Study, done: Mapping[str, list[Labelled]]) -> Iterator[tuple[str, Picture]]:
+    """Every figure of a study, drawn from its results."""
+    for drawing in study.drawings:
+        for figure in drawing.figures:
+            draw = import_module(figure.draw).draw
+            for labels in drawing.cells:
+                yield (
+                    figure.name,
+                    draw(**{role: _drawn_from(study, figure, role, labels, done) for role in figure.reads}),
+                )
+
+
+def _drawn_from(
+    study: Study, figure: Figure, role: str, labels: Mapping[str, str], done: Mapping[str, list[Labelled]]
+) -> Any:
+    read = figure.reads[role]
+    stages = [read] if isinstance(read, str) else [stage.name for stage in study.stages if getattr(stage, read.flag)]
+    return arrange(figure, role, [(stage, one) for stage in stages for one in _matching(done[stage], labels)])
+
+
+def _matching(cells: list[Labelled], labels: Mapping[str, str]) -> list[Labelled]:
+    wanted = typed(labels)
+    return [one for one in cells if all(one.labels[axis] == wanted[axis] for axis in one.labels.keys() & wanted.keys())]
 
 
 def _in_order(study: Study) -> list[Any]:

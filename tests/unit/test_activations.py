@@ -154,7 +154,7 @@ def test_labels_parameters_and_identity() -> None:
     [
         ("rleu", {}, "did you mean 'relu'"),
         ("relu", {"slope": 0.1}, "unknown parameter 'slope'"),
-        ("leaky_relu", {"slope": math.nan}, "finite number"),
+        ("leaky_relu", {"slope": math.nan}, "allowed: a number"),
         ("swish", {"beta": -1.0}, "> 0"),
         ("monomial", {"power": 1.5}, "integer"),
         ("nowhere/file.py:function", {}, "no file"),

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from rgflow import compute
 from rgflow.compute import find_device, map_tasks, one_thread, physical_memory
 from rgflow.errors import RgflowError
 
@@ -89,3 +90,12 @@ def test_a_cluster_of_the_users_own(tmp_path: Path) -> None:
         scheduler_file = tmp_path / "scheduler.json"
         scheduler_file.write_text(json.dumps({"address": cluster.scheduler_address}))
         assert dict(map_tasks(square, [3], cluster=str(scheduler_file))) == {0: 9}
+
+
+def test_memory_is_that_of_the_control_group(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compute, "_GROUPS", tmp_path)
+    whole = compute.physical_memory()
+    (tmp_path / "memory.max").write_text("max\n")
+    assert compute.physical_memory() == whole
+    (tmp_path / "memory.max").write_text("123456789\n")
+    assert compute.physical_memory() == 123456789

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 
@@ -34,7 +35,7 @@ def test_default_study_is_valid() -> None:
         ({"inputs": {"trian": 3}}, "config: inputs.trian: unknown key; did you mean 'train'?"),
         ({"enseble": {}}, "config: enseble: unknown key; did you mean 'ensemble'?"),
         ({"study": "a/b"}, "config: study = 'a/b': String should match pattern"),
-        ({"inputs": {"train": -3}}, "config: inputs.train = -3: Input should be greater than 0"),
+        ({"inputs": {"train": -3}}, "config: inputs.train = -3: Input should be greater than or equal to 1"),
         ({"inputs": {"probes": 99}}, "config: inputs: probes = 99 exceeds train + test = 40"),
         ({"inputs": {"source": "npz"}}, "config: inputs: path goes with source npz or idx"),
         ({"networks": {"width": [32, 32]}}, "config: networks: the same value is listed twice"),
@@ -175,8 +176,8 @@ def test_spec_follows_the_content_of_a_data_file_not_its_date(tmp_path: Path) ->
     file = tmp_path / "x.npz"
     raw = {"study": "test", "inputs": {"source": "npz", "path": str(file)}}
     specs = []
-    for content in (b"1", b"1", b"2"):
-        file.write_bytes(content)
+    for shift in (0.0, 0.0, 1.0):
+        np.savez(file, x=np.arange(80.0)[:, None] + shift, y=np.arange(80) % 2)
         specs.append(Study(raw).spec("inputs"))
     assert specs[0] == specs[1] != specs[2]
     file.unlink()

@@ -16,8 +16,9 @@ import xarray as xr
 import rgflow
 from rgflow.errors import RgflowError
 from rgflow.store import memo, publish, temporary
-from rgflow.store.check import check_results
+from rgflow.store.check import check_results, repair
 from rgflow.store.digest import digest_variables
+from rgflow.store.index import Index, write_index
 from rgflow.store.inspect import describe
 from rgflow.store.manifest import local_path, manifest_of, read_manifest
 from rgflow.store.publish import open_zarr
@@ -223,3 +224,46 @@ def test_replacing_works_where_names_cannot_be_exchanged(tmp_path: Path, monkeyp
 def test_addresses_of_object_stores_are_refused_in_one_line(call: Callable[[str], object]) -> None:
     with pytest.raises(RgflowError, match=r"^s3://bucket/digits: results need a file system with atomic renames.*$"):
         call("s3://bucket/digits")
+
+
+def test_edited_attributes_are_damage(tmp_path: Path) -> None:
+    store = tmp_path / "x.zarr"
+    publish.publish(kernel().assign_attrs(widths=[4, 8, 1]), store, {}, registry())
+    metadata = store / "zarr.json"
+    metadata.write_text(metadata.read_text().replace('"widths"', '"widthz"'))
+    (finding,) = check_results(tmp_path)
+    assert "attributes" in finding.problem
+
+
+def test_a_linked_stage_is_seen_by_all_who_look(tmp_path: Path) -> None:
+    publish.publish(kernel(), tmp_path / "disk" / "depth~3.zarr", {}, registry())
+    (tmp_path / "study").mkdir()
+    (tmp_path / "study" / "theory").symlink_to(tmp_path / "disk")
+    assert "theory" in rgflow.open_results(tmp_path / "study").children
+    assert [finding.problem for finding in check_results(tmp_path / "study")] == [""]
+    assert "theory" in "\n".join(describe(tmp_path / "study"))
+
+
+def test_repair_removes_what_is_damaged_with_all_memory_of_it(tmp_path: Path) -> None:
+    store = tmp_path / "x.zarr"
+    publish.publish(kernel(), store, {}, registry())
+    memo.keep(store, "key")
+    chunk = next(p for p in (store / "K" / "c").rglob("*") if p.is_file())
+    content = bytearray(chunk.read_bytes())
+    content[len(content) // 2] ^= 1
+    chunk.write_bytes(bytes(content))
+    repair(check_results(tmp_path))
+    assert not store.exists()
+    assert not manifest_of(store).exists()
+    assert not memo.restore(store, "key")
+
+
+def test_the_result_before_is_shown_while_a_new_one_is_missing(tmp_path: Path) -> None:
+    store = tmp_path / "theory" / "depth~3.zarr"
+    publish.publish(kernel(), store, {}, registry())
+    memo.keep(store, "key")
+    write_index(tmp_path / "index.json", Index({"theory/depth~3": "of its spec"}, {}))
+    shutil.rmtree(store)  # as Snakemake does before it runs a job
+    manifest_of(store).unlink()
+    shown = rgflow.open_results(tmp_path)["theory"].to_dataset()["K"]
+    np.testing.assert_array_equal(shown.values.squeeze(), kernel()["K"].values)

@@ -31,6 +31,12 @@ def test_the_plan_of_the_study_of_posteriors(fresh: Project) -> None:
     shutil.copy(PROJECT / "studies" / "bayes.yaml", fresh.folder / "config.yaml")
     planned = fresh.planned()
     assert planned["bayes_block"] == 72
-    assert planned["theory_bayes"] == planned["bayes_combine"] == planned["comparison_bayes"] == planned["figures_bayes"] == 24
+    assert (
+        planned["theory_bayes"]
+        == planned["bayes_combine"]
+        == planned["comparison_bayes"]
+        == planned["figures_bayes"]
+        == 24
+    )
     assert planned["theory_evidence"] == planned["figures_bayes_evidence"] == 16
     assert not {"bayes_pilot", "ensemble_block", "training_block"} & planned.keys()

@@ -18,6 +18,8 @@ from rgflow.activations.in_place import InPlace
 from rgflow.errors import RgflowError
 
 MAX_ORDER = 5
+_LARGEST_PARAMETER = 1e30  # its fourth power has room among the numbers
+_LONGEST_NAME = 60  # of what is repeated in a message
 Tower = Callable[[Array, int], list[Array]]
 
 
@@ -263,10 +265,14 @@ def _is_file(name: str) -> bool:
 def _registered(name: str, parameters: Mapping[str, float]) -> Activation:
     found = name if name in _BUILDERS else _known_names().get(_plain(name))
     if found is None:
-        raise RgflowError(f"unknown activation {name!r}{_near_miss(name)}; known: {', '.join(names())}")
+        raise RgflowError(f"unknown activation {_short(name)}{_near_miss(name)}; known: {', '.join(names())}")
     complete = _complete_parameters(found, parameters)
     named = tuple(item for item in complete.items() if item not in _UNNAMED.get(found, ()))
     return Activation(found, named, **_BUILDERS[found](**complete))
+
+
+def _short(name: str) -> str:
+    return repr(name) if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]!r}..."
 
 
 def _plain(name: str) -> str:
@@ -288,6 +294,6 @@ def _complete_parameters(name: str, parameters: Mapping[str, float]) -> dict[str
     for key, value in parameters.items():
         if key not in defaults:
             raise RgflowError(f"{name}: unknown parameter {key!r}; allowed: {', '.join(defaults) or 'none'}")
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-            raise RgflowError(f"{name}: {key} = {value!r}; allowed: a finite number")
+        if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= _LARGEST_PARAMETER:
+            raise RgflowError(f"{name}: {key} = {value!r}; allowed: a number, at most {_LARGEST_PARAMETER:g} in size")
     return {**defaults, **parameters}

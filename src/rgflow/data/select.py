@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rgflow.data.sources import (
+    SYNTHETIC,
+    SYNTHETIC_LABELS,
     Samples,
     draw_circle,
     draw_gaussian,
@@ -17,7 +19,9 @@ from rgflow.data.sources import (
     read_diabetes,
     read_digits,
     read_idx,
+    read_idx_labels,
     read_npz,
+    read_npz_targets,
 )
 from rgflow.errors import RgflowError
 
@@ -117,6 +121,35 @@ def read_source(selection: Selection) -> Samples:
     if selection.source not in sources:
         raise RgflowError(f"inputs: source = {selection.source!r}; it must be one of {', '.join(sources)}")
     return sources[selection.source]()
+
+
+def check_selection(selection: Selection) -> None:
+    """Raise what ``select_inputs`` would raise of classes and counts; of files only the targets are read.
+
+    Raises
+    ------
+    RgflowError
+        The source cannot be read, has too few samples, or no targets of the kind asked for.
+    """
+    if selection.source in SYNTHETIC:
+        foreign = set(selection.classes) - set(SYNTHETIC_LABELS)
+        if foreign and selection.targets != "values":
+            raise RgflowError(
+                f"inputs: class {min(foreign)} has 0 samples in {selection.source}, whose labels are 0 and 1"
+            )
+        return
+    known = _read_targets(selection)
+    if _are_classes(known, selection):
+        _rows_of_classes(known, selection)
+    else:
+        _rows_of_values(len(known), selection)
+
+
+def _read_targets(selection: Selection) -> np.ndarray:
+    path = Path(selection.path or "")
+    if selection.source == "npz":
+        return read_npz_targets(path)
+    return read_idx_labels(path) if selection.source == "idx" else read_source(selection)[1]
 
 
 def normalize(x: np.ndarray, how: str) -> np.ndarray:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import gzip
 import struct
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,8 @@ from rgflow.arrays import real_array
 from rgflow.errors import RgflowError
 
 Samples = tuple[np.ndarray, np.ndarray]
+
+SYNTHETIC, SYNTHETIC_LABELS = ("gaussian", "circle"), (0, 1)
 
 _IDX_TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 
@@ -45,16 +48,25 @@ def read_diabetes() -> Samples:
 
 def read_npz(path: Path) -> Samples:
     """Arrays ``x`` (count, ...) and ``y``, integer labels (count,) or real values (count,) or (count, output), of a file."""
-    arrays = _npz_arrays(path)
-    missing = {"x", "y"} - set(arrays)
-    if missing:
-        raise RgflowError(f"{path}: no array {sorted(missing)[0]!r}; an input file holds x (count, ...) and y (count,)")
-    return _paired(arrays["x"], arrays["y"], path)
+    x, y = _npz_arrays(path, ("x", "y"))
+    return _paired(x, y, path)
+
+
+def read_npz_targets(path: Path) -> np.ndarray:
+    """The array ``y`` of such a file alone, as ``read_npz`` returns it."""
+    (y,) = _npz_arrays(path, ("y",))
+    return _paired(np.zeros((len(y) if y.ndim else 0, 1)), y, path)[1]
 
 
 def read_idx(path: Path) -> Samples:
     """MNIST-style IDX files, plain or ``.gz``: ``path`` holds the images, its sibling with ``labels-idx1`` the labels."""
     return _paired(_read_idx_array(path), _read_idx_array(labels_file(path)), path)
+
+
+def read_idx_labels(images: Path) -> np.ndarray:
+    """The labels of IDX images alone."""
+    labels = _read_idx_array(labels_file(images))
+    return _paired(np.zeros((len(labels), 1)), labels, images)[1]
 
 
 def labels_file(images: Path) -> Path:
@@ -65,7 +77,8 @@ def labels_file(images: Path) -> Path:
     RgflowError
         If the name is not that of an images file.
     """
-    labels = images.with_name(images.name.replace("images", "labels").replace("idx3", "idx1"))
+    name = images.name.replace("images", "labels").replace("idx3", "idx1")
+    labels = images.parent / name
     if labels == images:
         raise RgflowError(
             f"{images}: name the images file, like train-images-idx3-ubyte; the labels are found beside it"
@@ -86,14 +99,18 @@ def draw_circle(count: int) -> Samples:
     return np.sqrt(2.0) * np.stack([np.cos(angle), np.sin(angle)], axis=1), (np.sin(2 * angle) > 0).astype(int)
 
 
-def _npz_arrays(path: Path) -> dict[str, np.ndarray]:
+def _npz_arrays(path: Path, names: Sequence[str]) -> list[np.ndarray]:
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            return {name: arrays[name] for name in ("x", "y") if name in arrays.files}
+            found = {name: arrays[name] for name in names if name in arrays.files}
     except FileNotFoundError:
         raise RgflowError(f"{path}: no such file") from None
     except Exception as error:  # damage shows in many ways: of the archive, of its compression, of an array's header
         raise RgflowError(f"{path}: not a readable .npz file ({_first_line(error)})") from None
+    for name in names:
+        if name not in found:
+            raise RgflowError(f"{path}: no array {name!r}; an input file holds x (count, ...) and y (count,)")
+    return [found[name] for name in names]
 
 
 def _first_line(error: Exception) -> str:

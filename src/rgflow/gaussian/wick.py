@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rgflow.activations.registry import Activation
+from rgflow.activations.registry import MAX_ORDER, Activation
 from rgflow.activations.registry import activation as find_activation
+from rgflow.calls import checked
 from rgflow.errors import RgflowError
 from rgflow.gaussian.nodes import normal_density, panel_rule, piecewise_edges
 
@@ -24,8 +25,10 @@ Array = NDArray[np.float64]
 Block = tuple[int, ...]
 Partition = tuple[Block, ...]
 
+_MOST_PAIRED, _MOST_PARTED, _MOST_COEFFICIENTS = 16, 12, 100_000  # beyond these memory ends: there are millions
 
-@cache
+
+@checked
 def pairings(count: int) -> tuple[Partition, ...]:
     """All ways to pair `count` positions: (count - 1)!! of them, none if count is odd.
 
@@ -33,6 +36,12 @@ def pairings(count: int) -> tuple[Partition, ...]:
     -------
     Pairings, each a tuple of pairs of positions 0..count-1.
     """
+    _require(count, "count", 0, _MOST_PAIRED)
+    return _all_pairings(count)
+
+
+@cache
+def _all_pairings(count: int) -> tuple[Partition, ...]:
     return tuple(_pairings(tuple(range(count))))
 
 
@@ -46,9 +55,15 @@ def _pairings(positions: Block) -> Iterator[Partition]:
             yield ((first, partner), *pairing)
 
 
-@cache
+@checked
 def set_partitions(count: int) -> tuple[Partition, ...]:
     """All set partitions of positions 0..count-1, each block sorted."""
+    _require(count, "count", 0, _MOST_PARTED)
+    return _all_partitions(count)
+
+
+@cache
+def _all_partitions(count: int) -> tuple[Partition, ...]:
     return tuple(_partitions(tuple(range(count))))
 
 
@@ -63,6 +78,7 @@ def _partitions(positions: Block) -> Iterator[Partition]:
             yield (*partition[:k], (*block, last), *partition[k + 1 :])
 
 
+@checked
 def wick_moment(K: ArrayLike, indices: Sequence[int]) -> float:
     """<z_{i1} ... z_{im}>_K for zero-mean Gaussian z: the sum over pairings of products of K.
 
@@ -85,6 +101,7 @@ def wick_moment(K: ArrayLike, indices: Sequence[int]) -> float:
     return float(sum(terms))
 
 
+@checked
 def gaussian_moment(K: ArrayLike, order: int) -> Array:
     """All moments <z_{a1} ... z_{a_order}>_K as a symmetric array with `order` axes.
 
@@ -101,10 +118,13 @@ def gaussian_moment(K: ArrayLike, order: int) -> Array:
         K is not a square matrix.
     """
     covariance = {2: _covariance(K)}
+    if order == 0:
+        return np.ones(())
     zero = np.zeros((len(covariance[2]),) * order)
     return sum((_outer(covariance, pairing, order) for pairing in pairings(order)), zero)
 
 
+@checked
 def cumulants_to_moments(cumulants: Mapping[int, Array]) -> dict[int, Array]:
     r"""Moments E[z_1 ... z_m] = sum over set partitions pi of prod_{b in pi} kappa_b.
 
@@ -126,6 +146,7 @@ def cumulants_to_moments(cumulants: Mapping[int, Array]) -> dict[int, Array]:
     return _over_partitions(cumulants, lambda _: 1.0)
 
 
+@checked
 def moments_to_cumulants(moments: Mapping[int, Array]) -> dict[int, Array]:
     r"""Cumulants kappa_{1..m} = sum_pi (-1)^{|pi|-1} (|pi|-1)! prod_{b in pi} E[z_b]; undoes `cumulants_to_moments`.
 
@@ -159,6 +180,7 @@ def _outer(arrays: Mapping[int, Array], partition: Partition, order: int) -> Arr
     return np.asarray(np.einsum(*operands, list(range(order))))
 
 
+@checked
 def hermite_values(count: int, u: ArrayLike) -> Array:
     """Orthonormal probabilists' Hermite polynomials He_k(u)/sqrt(k!) for k < count.
 
@@ -166,6 +188,7 @@ def hermite_values(count: int, u: ArrayLike) -> Array:
     -------
     Array (count, *u.shape).
     """
+    _require(count, "count", 1, _MOST_COEFFICIENTS)
     x = np.asarray(u, dtype=np.float64)
     values = np.empty((count, *x.shape))
     for k in range(count):
@@ -174,6 +197,7 @@ def hermite_values(count: int, u: ArrayLike) -> Array:
     return values
 
 
+@checked
 def hermite_coefficients(activation: str | Activation, K: float, count: int, order: int = 0) -> Array:
     r"""Coefficients c_k = <sigma^(order)(sqrt(K) u) He_k(u)>/sqrt(k!), k < count, for standard normal u.
 
@@ -196,17 +220,22 @@ def hermite_coefficients(activation: str | Activation, K: float, count: int, ord
         Unknown activation, or K that is not positive.
     """
     activation = find_activation(activation)
+    _require(count, "count", 1, _MOST_COEFFICIENTS)
+    _require(order, "order", 0, MAX_ORDER)
     if not K > 0:
         raise RgflowError(f"hermite_coefficients: K = {K!r}; allowed: > 0")
     sd = math.sqrt(K)
     reach = 12.5 + 2 * math.sqrt(count)  # He_k(u) phi(u)^(1/2) oscillates out to 2 sqrt(k)
     width = min(0.5, activation.quadrature_radius / sd, 4 / math.sqrt(count))
+    if reach / min(width, 1 / sd) > _MOST_COEFFICIENTS:
+        raise RgflowError(f"hermite_coefficients: K = {K!r}; so large that the activation is a step: too many nodes")
     edges = piecewise_edges([kink / sd for kink in activation.kinks], min(width, 1 / sd), reach, width)
     u, w = panel_rule(edges, 24)
     values = activation.derivative(sd * u, order) * np.sqrt(normal_density(u)) * w
     return np.asarray((hermite_values(count, u) * np.sqrt(normal_density(u))) @ values)
 
 
+@checked
 def mehler_sum(first: ArrayLike, second: ArrayLike, correlation: float) -> float:
     """<f(u) g(v)> = sum_k correlation^k f_k g_k for standard normal u, v from their Hermite coefficients.
 
@@ -218,4 +247,13 @@ def mehler_sum(first: ArrayLike, second: ArrayLike, correlation: float) -> float
         Of u and v, between -1 and 1.
     """
     f, g = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
+    if f.ndim != 1 or f.shape != g.shape or abs(correlation) > 1:
+        raise RgflowError(
+            f"coefficients of shapes {f.shape}, {g.shape}, correlation {correlation}; one length, at most 1"
+        )
     return float(np.sum(f * g * correlation ** np.arange(f.size)))
+
+
+def _require(value: int, name: str, least: int, most: int) -> None:
+    if not least <= value <= most:
+        raise RgflowError(f"{name} = {value}; allowed: {least} to {most}")

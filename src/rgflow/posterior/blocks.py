@@ -12,6 +12,7 @@ import torch
 import xarray as xr
 from numpy.typing import ArrayLike
 
+from rgflow.calls import checked
 from rgflow.compute import find_device, map_tasks, one_thread
 from rgflow.errors import RgflowError
 from rgflow.network import Network
@@ -34,6 +35,7 @@ from rgflow.task import Task
 Progress = Callable[[int, int], None]
 
 
+@checked
 def sample_posterior(
     network: Network,
     train_inputs: ArrayLike,

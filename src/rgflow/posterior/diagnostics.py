@@ -11,6 +11,7 @@ import torch
 import xarray as xr
 from numpy.typing import ArrayLike
 
+from rgflow.calls import checked
 from rgflow.compute import find_device, one_thread
 from rgflow.errors import RgflowError
 from rgflow.network import Network
@@ -25,6 +26,7 @@ FEWEST_DRAWS, MOST_DRAWS = 4, 2**16
 _PILOT_MOVES = "pilot moves at b = 1"
 
 
+@checked
 def posterior_diagnostics(
     network: Network,
     train_inputs: ArrayLike,

@@ -14,6 +14,7 @@ from torch import nn
 
 from rgflow.activations.registry import Activation
 from rgflow.activations.registry import activation as find_activation
+from rgflow.calls import checked
 from rgflow.errors import RgflowError
 from rgflow.practice.advice import Advice
 from rgflow.practice.batch import Batch
@@ -36,6 +37,7 @@ MAX_INPUTS = 512
 _PLAN_CORRELATION = 0.9  # of the two inputs that stand in for data
 
 
+@checked
 def advise(
     model: nn.Module | str | Activation | Callable[..., Any],
     inputs: Any = None,
@@ -97,6 +99,7 @@ def advise(
     return Advice(_predicted(chain, points, batch, training, trained, paths), reading, chain, wanted, batch, training)
 
 
+@checked
 def critical_(model: nn.Module, inputs: Any = None, generator: torch.Generator | None = None) -> nn.Module:
     """Give a module the critical initialization of its activations, in place, without the rest of the advice.
 

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 import xarray as xr
 
+from rgflow.calls import checked
 from rgflow.compute import find_device, map_tasks, one_thread
 from rgflow.errors import RgflowError
 from rgflow.inputs import Inputs
@@ -28,6 +29,7 @@ Progress = Callable[[int, int], None]
 _GROUPS_PER_TASK = 5  # of a worker: small enough to share the work evenly and to show progress
 
 
+@checked
 def sample_initialization(
     network: Network,
     inputs: Inputs,

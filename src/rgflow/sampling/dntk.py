@@ -18,9 +18,10 @@ import xarray as xr
 from torch import Tensor
 from torch.func import jacrev, jvp, vmap
 
+from rgflow.calls import checked
 from rgflow.compute import map_tasks, one_thread
 from rgflow.errors import RgflowError
-from rgflow.inputs import Inputs, input_gram
+from rgflow.inputs import Inputs, checked_inputs, input_gram
 from rgflow.network import Network
 from rgflow.sampling.algebra import normal_rows
 from rgflow.sampling.estimators import Array
@@ -73,6 +74,7 @@ def _along(function: Map, v: Tensor) -> Map:
     return lambda phi: jvp(function, (phi,), (v,))[1]
 
 
+@checked
 def sample_dntk(
     network: Network,
     inputs: Inputs,
@@ -111,9 +113,10 @@ def sample_dntk(
         outputs, unusable inputs or number of members, or numbers that are not finite.
     """
     _check(network)
-    input_gram(network, inputs)
+    x = checked_inputs(network, inputs)
+    input_gram(network, x)
     groups = range(group_count(members))
-    draw = partial(_group_means, network, np.array(inputs, dtype=np.float64), seed)
+    draw = partial(_group_means, network, x, seed)
     drawn = dict(map_tasks(draw, groups, workers, cluster, progress))
     estimates = _estimates({name: np.stack([drawn[group][name] for group in groups]) for name in _MOMENTS})
     return estimates.expand_dims(layer=[network.depth])

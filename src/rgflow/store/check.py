@@ -83,7 +83,8 @@ def open_intact(manifest: Path) -> xr.Dataset:
 def _stores(root: Path) -> set[Path]:
     """All final names below ``root``: those with a store, a manifest, or both."""
     if root.suffix in (".zarr", ".json"):
-        return {root.with_suffix(".zarr")}
+        store = root.with_suffix(".zarr")
+        return {store} if store.exists() or manifest_of(store).exists() else set()
     manifests = (path for path in walk_stores(root, ".json") if path.name != INDEX)
     return {*walk_stores(root), *map(store_of, manifests)}
 

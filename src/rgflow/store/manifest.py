@@ -17,12 +17,15 @@ from rgflow.store.digest import digest_json
 from rgflow.store.temporary import temporary_sibling
 
 FORMAT = 2
+_LONGEST_NAME = 255  # bytes of a file name
 
 
 def local_path(path: str | Path) -> Path:
     """The path, unless it is the address of an object store: there a result cannot be published by one renaming."""
     if "://" in str(path):
         raise RgflowError(f"{path}: results need a file system with atomic renames; see docs/cluster.md")
+    if "\0" in str(path) or any(len(os.fsencode(part)) > _LONGEST_NAME for part in Path(path).parts):
+        raise RgflowError(f"{str(path)[:80]!r}: no path of a file system")
     return Path(path)
 
 
@@ -42,7 +45,9 @@ def read_manifest(path: Path) -> dict[str, Any]:
         content = json.loads(path.read_text())
     except FileNotFoundError:
         raise RgflowError(f"{path}: no such manifest") from None
-    except (json.JSONDecodeError, UnicodeDecodeError):
+    except OSError as error:
+        raise RgflowError(f"{path}: not a manifest ({error.strerror})") from None
+    except (ValueError, RecursionError):
         raise RgflowError(f"{path}: not a manifest (no valid JSON)") from None
     if not isinstance(content, dict) or content.get("rgflow_manifest") != FORMAT:
         raise RgflowError(f"{path}: not a manifest of format {FORMAT}")

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rgflow.calls import checked
 from rgflow.errors import RgflowError
 from rgflow.store.index import indexed_below, walk_stores
 from rgflow.store.labels import Label, parse_path
@@ -22,6 +23,7 @@ _log = logging.getLogger(__name__)
 Cell = tuple[dict[str, Label], "xr.Dataset"]
 
 
+@checked
 def open_results(path: str | Path) -> xr.DataTree:
     """Open the results of a study lazily.
 

@@ -20,6 +20,8 @@ _LARGEST_FILE = 1_000_000  # bytes of a configuration
 _DEEPEST = 20  # levels of a configuration
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
 _RESERVED = (".zarr", ".json")  # suffixes of stores and manifests
+_LARGEST_INTEGER = 2**63  # beyond which the integers of arrays end
+_LONGEST_TEXT = 4096  # characters, as of a path
 
 
 @cache
@@ -98,11 +100,12 @@ def load_config(raw: Mapping[str, Any]) -> Any:
     """
     if _depth(raw) > _DEEPEST:
         raise RgflowError(f"config: nested more than {_DEEPEST} levels deep")
+    if foreign := list(_foreign(raw)):
+        raise RgflowError("\n".join(f"config: {line}" for line in foreign))
     try:
         config = config_model().model_validate(raw)
     except ValidationError as error:
-        lines = dict.fromkeys(_explain(dict(problem)) for problem in _deepest(error.errors()))
-        raise RgflowError("\n".join(f"config: {line}" for line in lines)) from None
+        raise RgflowError("\n".join(f"config: {line}" for line in _explanations(error))) from None
     if config.study.endswith(_RESERVED):  # type: ignore[attr-defined]
         raise RgflowError(f"config: study: a name may not end with {' or '.join(_RESERVED)}")
     return config
@@ -113,6 +116,42 @@ def _depth(value: Any, level: int = 0) -> int:
         return level
     children = value.values() if isinstance(value, Mapping) else value
     return max((_depth(child, level + 1) for child in children), default=level)
+
+
+def _foreign(value: Any, place: tuple[str, ...] = ()) -> Iterator[str]:
+    """A line for every value that no configuration holds: dates, sets and binaries of YAML, endless numbers and texts."""
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            if not isinstance(key, str) or not _is_text(key):
+                yield f"{'.'.join([*place, _short(repr(key))])}: a key must be a name"
+            else:
+                yield from _foreign(inner, (*place, key))
+    elif isinstance(value, list | tuple):
+        for position, inner in enumerate(value):
+            yield from _foreign(inner, (*place, str(position)))
+    elif problem := _unfit(value):
+        yield f"{'.'.join(place) or 'all of it'} = {_short(repr(value))}: {problem}"
+
+
+def _unfit(value: Any) -> str:
+    """Why a single value is none of a configuration; empty if it is."""
+    if isinstance(value, str):
+        return "" if _is_text(value) else f"a text without control characters is needed, at most {_LONGEST_TEXT} long"
+    if isinstance(value, int) and abs(value) >= _LARGEST_INTEGER:
+        return "an integer below 2^63 is needed"
+    return "" if value is None or isinstance(value, int | float) else "a number, a text, a list or a mapping is needed"
+
+
+def _is_text(value: str) -> bool:
+    return len(value) <= _LONGEST_TEXT and value.isprintable()
+
+
+def _explanations(error: ValidationError) -> list[str]:
+    """One line for each place that is wrong."""
+    problems: dict[tuple[str | int, ...], list[Any]] = {}
+    for problem in _deepest(error.errors()):
+        problems.setdefault(_location(problem), []).append(problem)
+    return [_explain(some) for some in problems.values()]
 
 
 def _deepest(problems: Sequence[Any]) -> list[Any]:
@@ -130,17 +169,30 @@ def _location(problem: Mapping[str, Any]) -> tuple[str | int, ...]:
     return tuple(part for part in problem["loc"] if isinstance(part, int) or not _is_branch(part))
 
 
-def _explain(problem: dict[str, Any]) -> str:
-    location = _location(problem)
-    key = ".".join(map(str, location))
+def _explain(problems: Sequence[Mapping[str, Any]]) -> str:
+    """What is wrong at one place, for each branch of a union that was tried."""
+    problem, location = problems[0], _location(problems[0])
+    key = _short(".".join(map(str, location)))
     if problem["type"] == "extra_forbidden":
-        return f"{_short(key)}: unknown key{_suggestion(location)}"
+        return f"{key}: unknown key{_suggestion(location)}"
     if problem["type"] == "missing":
         return f"{key}: missing"
-    message = str(problem["msg"]).removeprefix("Value error, ")
+    message = _joined([_message(one) for one in problems])
     if isinstance(problem["input"], Mapping | BaseModel) or not key:
-        return f"{key}: {message}" if key else f"{message}"
+        return f"{key}: {message}" if key else message
     return f"{key} = {_short(repr(problem['input']))}: {message}"
+
+
+def _message(problem: Mapping[str, Any]) -> str:
+    """A complaint in words of YAML, not of Python."""
+    if problem["type"] in ("model_type", "dict_type"):
+        return "Input should be a mapping"
+    return str(problem["msg"]).removeprefix("Value error, ")
+
+
+def _joined(messages: Sequence[str]) -> str:
+    first, *others = dict.fromkeys(messages)
+    return " or ".join([first, *(other.removeprefix("Input should be ") for other in others)])
 
 
 def _short(text: str) -> str:
@@ -151,7 +203,9 @@ def _short(text: str) -> str:
 
 def _is_branch(part: str) -> bool:
     """Whether a part of pydantic's location names a union's branch: no key is written like that."""
-    return part in _branches() or part.startswith(("literal[", "list[", "function-", "constrained-", "lax-or-strict"))
+    return part in _branches() or part.startswith(
+        ("literal[", "list[", "tuple[", "function-", "constrained-", "lax-or-strict")
+    )
 
 
 @cache

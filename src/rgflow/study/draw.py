@@ -12,7 +12,7 @@ from rgflow.store.labels import parse_path
 from rgflow.study.catalogue import find_figure, find_stage
 from rgflow.study.gather import along, single
 from rgflow.study.runner import load_inputs
-from rgflow.study.stage import Every, Figure
+from rgflow.study.stage import Every, Figure, Labelled
 
 
 def draw_figures(names: Sequence[str], inputs: Mapping[str, Sequence[Path]], outputs: Sequence[str]) -> None:
@@ -52,16 +52,19 @@ def _read(figure: Figure, role: str, inputs: Mapping[str, Sequence[Path]]) -> An
         raise RgflowError(
             f"figure {figure.name!r} needs --input {role} MANIFEST ...; it reads {', '.join(figure.reads)}"
         )
-    further = _further_axes(figure, role)
-    datasets = load_inputs({role: inputs[role]})
+    stages = [parse_path(path)[0] for path in inputs[role]]
+    return arrange(figure, role, list(zip(stages, load_inputs({role: inputs[role]})[role], strict=True)))
+
+
+def arrange(figure: Figure, role: str, cells: Sequence[tuple[str, Labelled]]) -> Any:
+    """What a figure is drawn from in a role, from the stage and the dataset of each cell."""
+    further, datasets = _further_axes(figure, role), {role: [one for _, one in cells]}
     if not further:
         return single(datasets, role)
     if further == {"width"}:
         return along(datasets, role, "width")
-    places = [parse_path(path) for path in inputs[role]]
-    several = len({stage for stage, _ in places}) > 1
-    titles = [cell_name(*place) if several else cell_title(place[1]) for place in places]
-    return dict(zip(titles, (one.dataset for one in datasets[role]), strict=True))
+    several = len({stage for stage, _ in cells}) > 1
+    return {cell_name(stage, one.labels) if several else cell_title(one.labels): one.dataset for stage, one in cells}
 
 
 def _further_axes(figure: Figure, role: str) -> set[str]:

@@ -100,7 +100,11 @@ class Study:
         """The cells, where the stage exists, that stages with cells read; of a stage that none reads, the whole sweep."""
         readers = [reader for reader in catalogue.stages().values() if stage.name in reader.reads.values()]
         if not readers:
-            yield from self._product(stage.axes, stage.section)
+            yield from (
+                labels
+                for labels in self._product(stage.axes, stage.section)
+                if stage.when(self.config, self.cell(stage, labels))
+            )
             return
         cells = (tuple((axis, cell[axis]) for axis in stage.axes) for one in readers for cell in self.cells(one.name))
         for labels in map(dict, dict.fromkeys(cells)):

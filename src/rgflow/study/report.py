@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from rgflow.errors import RgflowError
+from rgflow.study.config import load_config, read_yaml
 
 
 def write_report(study: Path, output: Path) -> None:
@@ -18,8 +19,9 @@ def write_report(study: Path, output: Path) -> None:
     Raises
     ------
     RgflowError
-        If Snakemake cannot make the report; its messages are on standard error.
+        If the file is no configuration, or Snakemake cannot make the report; its messages are on standard error.
     """
+    load_config(read_yaml(study))
     temporary = output.with_name(f".{output.stem}.{os.getpid()}.html")
     command = [
         sys.executable,

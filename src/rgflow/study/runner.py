@@ -18,6 +18,7 @@ from rgflow.store.digest import canonical_json, digest_json, slabs
 from rgflow.store.labels import parse_path
 from rgflow.store.manifest import read_manifest, store_of
 from rgflow.study import catalogue
+from rgflow.study.config import load_config
 from rgflow.study.progress import show_dask_progress, show_progress
 from rgflow.study.stage import Datasets, Labelled, Resources, Scratch, Stage
 
@@ -50,6 +51,7 @@ def run_stage(stage: Stage, spec: Mapping[str, Any], inputs: Manifests, output: 
         If an input is missing or not as its manifest says, or the stage finds its input or result unusable; then nothing
         is published.
     """
+    _require_whole(stage, spec, inputs, output)
     identity = {"stage": stage.name, "spec": spec, "code": stage.code, "upstream": _upstream(inputs)}
     key, store = digest_json(identity), store_of(output)
     if memo.restore(store, key):
@@ -61,6 +63,26 @@ def run_stage(stage: Stage, spec: Mapping[str, Any], inputs: Manifests, output: 
     memo.keep(store, key)
     seconds, peak = time.monotonic() - started, peak_memory() / 1e6
     _log.info("%s: %s published after %.1f s; peak memory %.0f MB", stage.name, store, seconds, peak)
+
+
+def _require_whole(stage: Stage, spec: Mapping[str, Any], inputs: Manifests, output: Path) -> None:
+    """Raise one line unless a stage is given all that it consumes, and a manifest to write."""
+    if output.suffix != ".json":
+        raise RgflowError(f"--output {output}: a manifest is needed, x.json; its store is x.zarr")
+    for role in stage.reads:
+        if not inputs.get(role):
+            raise RgflowError(f"{stage.name} needs --input {role} MANIFEST ...; it reads {', '.join(stage.reads)}")
+    for axis in stage.axes:
+        if axis not in spec:
+            raise RgflowError(f"--spec: {axis!r} is missing")
+    for key in stage.config:
+        section, _, member = key.partition(".")
+        if not isinstance(spec.get(section), Mapping) or (member and member not in spec[section]):
+            raise RgflowError(f"--spec: {key!r} is missing")
+        if not member:
+            whole = getattr(load_config({"study": "spec", section: spec[section]}), section)
+            if missing := sorted(set(type(whole).model_fields) - set(spec[section])):
+                raise RgflowError(f"--spec: '{section}.{missing[0]}' is missing")
 
 
 def _upstream(inputs: Manifests) -> dict[str, dict[str, str]]:

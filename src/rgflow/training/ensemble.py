@@ -11,6 +11,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
+from rgflow.calls import checked
 from rgflow.compute import find_device, map_tasks, one_thread, physical_memory
 from rgflow.errors import RgflowError
 from rgflow.network import Network
@@ -26,6 +27,7 @@ from rgflow.training.spec import TrainingSpec
 Array = NDArray[np.float64]
 
 
+@checked
 def train_ensemble(
     network: Network,
     train_inputs: ArrayLike,

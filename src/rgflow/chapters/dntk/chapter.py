@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import Field, NonNegativeInt
 
+from rgflow.chapters.initialization.chapter import has_trend
 from rgflow.chapters.initialization.cost import OUTPUTS, by_layer, whole
 from rgflow.chapters.networks.axes import AXES, CELL, WIDE_CELL
 from rgflow.chapters.networks.section import Ensembles
@@ -94,6 +95,6 @@ CHAPTER = Chapter(
             scores=True,
         ),
     ),
-    figures=(Figure("dntk", "rgflow.figures.extrapolation", {"comparison": "comparison/dntk"}, CELL),),
+    figures=(Figure("dntk", "rgflow.figures.extrapolation", {"comparison": "comparison/dntk"}, CELL, when=has_trend),),
     require=require,
 )

@@ -36,6 +36,13 @@ def _rows(config: Config, _cell: Cell) -> float:
     return float(_samples(config) * _TILE * _BYTES * _COPIES)
 
 
+def _known(_config: Config, cell: Cell) -> bool:
+    from rgflow.activations.registry import activation
+    from rgflow.theory.infinite_width.dual import has_dual
+
+    return has_dual(activation(cell["activation"]["name"], **cell["activation"]["parameters"]))
+
+
 CHAPTER = Chapter(
     name="infinite_width",
     title="Infinite width (chapters 4, 8, 10)",
@@ -50,6 +57,7 @@ CHAPTER = Chapter(
             reads={"inputs": "inputs", "hyperparameters": "theory/hyperparameters"},
             config=("infinite_width.precision",),
             wanted=False,
+            when=_known,
             parallel=True,
             cost=Cost(work=_pairs, drawn=_rows),
         ),

@@ -33,6 +33,15 @@ def _samples_kernel_and_vertex(config: Config, _cell: Cell) -> bool:
     return {"K", "V"} <= set(config.ensemble.tensors)
 
 
+def _keeps_members(config: Config, cell: Cell) -> bool:
+    return config.ensemble.kept > 0 and _samples_kernel_and_vertex(config, cell)
+
+
+def has_trend(config: Config, _cell: Cell) -> bool:
+    """A trend in 1/n needs two widths."""
+    return len(config.networks.width) > 1
+
+
 def _has_pairs(config: Config, _cell: Cell) -> bool:
     return config.inputs.probes > 1 and "K" in config.ensemble.tensors
 
@@ -115,13 +124,13 @@ _COMPARISON = {"comparison": "comparison/initialization"}
 
 FIGURES = (
     Figure("depth", f"{HOME}.figures.depth", {**_THEORY, **_ENSEMBLES, **_COMPARISON}, CELL),
-    Figure("extrapolation", "rgflow.figures.extrapolation", _COMPARISON, CELL),
+    Figure("extrapolation", "rgflow.figures.extrapolation", _COMPARISON, CELL, when=has_trend),
     Figure(
         "gaussianity",
         f"{HOME}.figures.gaussianity",
         {**_THEORY, **_ENSEMBLES},
         CELL,
-        when=_samples_kernel_and_vertex,
+        when=_keeps_members,
     ),
     Figure("correlation", f"{HOME}.figures.correlation", {**_THEORY, **_ENSEMBLES}, CELL, when=_has_pairs),
     Figure("exact_law", f"{HOME}.figures.exact_law", {"exact": "comparison/exact"}, CELL, job="exact_law"),

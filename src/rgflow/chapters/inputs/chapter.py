@@ -7,6 +7,8 @@ from pathlib import Path
 from rgflow.chapters.inputs.section import Inputs
 from rgflow.chapters.inputs.variables import VARIABLES
 from rgflow.data.sources import labels_file
+from rgflow.errors import RgflowError
+from rgflow.store.manifest import local_path
 from rgflow.study.stage import Chapter, Config, Figure, Stage
 
 HOME = "rgflow.chapters.inputs"
@@ -18,6 +20,18 @@ def _files(config: Config) -> list[str]:
     if path is None:
         return []
     return [path, str(labels_file(Path(path)))] if config.inputs.source == "idx" else [path]
+
+
+def require(config: Config) -> None:
+    """Stop before any job if the data have not the classes or samples asked for; of missing files the spec tells."""
+    from rgflow.data.select import Selection, check_selection
+
+    try:
+        if not all(local_path(file).is_file() for file in _files(config)):
+            return
+        check_selection(Selection(**config.inputs.model_dump()))
+    except RgflowError as error:
+        raise RgflowError(f"config: {error}") from None
 
 
 CHAPTER = Chapter(
@@ -36,4 +50,5 @@ CHAPTER = Chapter(
     ),
     figures=(Figure("images", f"{HOME}.figures.images", {"inputs": "inputs"}),),
     variables=VARIABLES,
+    require=require,
 )

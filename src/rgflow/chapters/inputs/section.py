@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
 from rgflow.settings import Settings, distinct
+
+MOST_SAMPLES, MOST_FEATURES = 10_000_000, 1_000_000
 
 
 class Inputs(Settings):
@@ -24,10 +26,16 @@ class Inputs(Settings):
         min_length=2,
         description="labels to keep; two classes become the targets -1 and +1, more become one-hot",
     )
-    train: PositiveInt = Field(24, description="number of training inputs, balanced over classes")
-    test: PositiveInt = Field(16, description="number of test inputs, balanced over classes")
+    train: Annotated[int, Field(ge=1, le=MOST_SAMPLES)] = Field(
+        24, description="number of training inputs, balanced over classes"
+    )
+    test: Annotated[int, Field(ge=1, le=MOST_SAMPLES)] = Field(
+        16, description="number of test inputs, balanced over classes"
+    )
     probes: PositiveInt = Field(3, description="how many of the inputs serve theory and ensembles at initialization")
-    features: PositiveInt = Field(16, description="input dimension of the gaussian set (the circle has two)")
+    features: Annotated[int, Field(ge=1, le=MOST_FEATURES)] = Field(
+        16, description="input dimension of the gaussian set (the circle has two)"
+    )
     normalization: Literal["none", "standardize", "sphere"] = Field(
         "sphere", description="none; standardize every feature; centre and scale each input to |x|^2 = n_0"
     )

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from rgflow.chapters.networks.section import ActivationChoice, Scales
+from rgflow.chapters.networks.section import MOST_BLOCKS, ActivationChoice, Scales
 from rgflow.errors import RgflowError
 from rgflow.store.digest import file_digest
 from rgflow.study.stage import Axis, Config
@@ -76,6 +76,8 @@ def _blocks(config: Config, section: str) -> Mapping[str, dict[str, int]]:
         return {}
     total = settings.islands if hasattr(settings, "islands") else settings.members
     size = settings.block or total
+    if total // size > MOST_BLOCKS:
+        raise RgflowError(f"config: {section}: members / block = {total // size}; at most {MOST_BLOCKS} blocks")
     return {f"{index:04d}": {"first": index * size, "count": size} for index in range(total // size)}
 
 

@@ -7,35 +7,42 @@ from typing import Annotated, Literal
 from pydantic import (
     BeforeValidator,
     Field,
-    FiniteFloat,
-    NonNegativeFloat,
-    PositiveFloat,
     PositiveInt,
     model_validator,
 )
 
 from rgflow.settings import Settings, as_list, distinct
 
+_LARGEST_SCALE = 1e12
+_Scale = Annotated[float, Field(ge=0, le=_LARGEST_SCALE)]
+_PositiveScale = Annotated[float, Field(gt=0, ge=1 / _LARGEST_SCALE, le=_LARGEST_SCALE)]
+
 
 class Scales(Settings):
     """Explicit initialization scales of every layer."""
 
-    C_b: NonNegativeFloat
-    C_W: PositiveFloat
+    C_b: _Scale
+    C_W: _PositiveScale
 
 
 class LearningRates(Settings):
     """Explicit entries of the learning-rate tensor, the same in every layer."""
 
-    lambda_b: NonNegativeFloat = 0.0
-    lambda_W: NonNegativeFloat = 1.0
+    lambda_b: _Scale = 0.0
+    lambda_W: _Scale = 1.0
+
+    @model_validator(mode="after")
+    def _something_learns(self) -> LearningRates:
+        if self.lambda_b == self.lambda_W == 0.0:
+            raise ValueError("lambda_b = lambda_W = 0: nothing would be learned")
+        return self
 
 
 class Residual(Settings):
     """Strengths of the branch and of the skip connection, z' = xi_1 (b + W sigma(z)) + xi_2 z beyond the first layer."""
 
-    xi_1: PositiveFloat = 1.0
-    xi_2: FiniteFloat
+    xi_1: _PositiveScale = 1.0
+    xi_2: Annotated[float, Field(ge=-_LARGEST_SCALE, le=_LARGEST_SCALE)]
 
 
 class ActivationChoice(Settings):
@@ -48,7 +55,7 @@ class ActivationChoice(Settings):
 Activations = Annotated[list[str | ActivationChoice], BeforeValidator(as_list), Field(min_length=1)]
 Initializations = Annotated[list[Literal["critical"] | Scales], BeforeValidator(as_list), Field(min_length=1)]
 Depths = Annotated[list[Annotated[int, Field(ge=2, le=100_000)]], BeforeValidator(as_list), Field(min_length=1)]
-Widths = Annotated[list[Annotated[int, Field(ge=1, le=10_000_000)]], BeforeValidator(as_list), Field(min_length=1)]
+Widths = Annotated[list[Annotated[int, Field(ge=2, le=10_000_000)]], BeforeValidator(as_list), Field(min_length=1)]
 Members = Annotated[PositiveInt, Field(le=10**12)]
 
 

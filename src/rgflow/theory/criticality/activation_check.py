@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from rgflow.activations.detect import find_kinks, find_radius
 from rgflow.activations.registry import MAX_ORDER, Activation
 from rgflow.activations.registry import activation as find_activation
+from rgflow.calls import checked
 from rgflow.errors import RgflowError
 from rgflow.network import ActivationLike
 from rgflow.theory.criticality.critical import NONE, Criticality, critical
@@ -85,6 +86,7 @@ class ActivationCheck:
             yield "", f"- {remedy}"
 
 
+@checked
 def check_activation(activation: ActivationLike) -> ActivationCheck:
     """Check whether theory can use an activation, such as one of your own.
 

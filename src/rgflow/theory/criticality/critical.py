@@ -19,6 +19,7 @@ from rgflow.activations.registry import Activation
 from rgflow.activations.registry import activation as find_activation
 from rgflow.architectures.architecture import Architecture
 from rgflow.architectures.residual import architecture_of
+from rgflow.calls import checked
 from rgflow.gaussian.single import single_mean
 from rgflow.theory.criticality.susceptibility import discontinuity, mean_square, turning_points
 
@@ -83,6 +84,7 @@ class Criticality:
         return self.of(architecture_of(xi_1, xi_2))
 
 
+@checked
 def critical(activation: str | Activation) -> Criticality:
     """Universality class and critical initialization of an activation, to about 13 digits.
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from rgflow.arrays import require_shape
+from rgflow.calls import checked
 from rgflow.errors import RgflowError
 from rgflow.network import Network
 from rgflow.theory.criticality.susceptibility import chi_parallel, chi_perp, h, mean_square
@@ -15,6 +17,7 @@ from rgflow.theory.criticality.susceptibility import chi_parallel, chi_perp, h, 
 Array = NDArray[np.float64]
 
 
+@checked
 def to_midpoint(K: ArrayLike) -> Array:
     """Midpoint components (K[0], K[1], K[2]) of a kernel of two inputs.
 
@@ -34,13 +37,17 @@ def to_midpoint(K: ArrayLike) -> Array:
     return np.stack([(plus + minus + 2 * cross) / 4, (plus - minus) / 2, (plus + minus - 2 * cross) / 4], axis=-1)
 
 
+@checked
 def from_midpoint(components: ArrayLike) -> Array:
     """Kernel of two inputs, shape (..., 2, 2), from its midpoint components, shape (..., 3); undoes `to_midpoint`."""
-    K0, K1, K2 = np.moveaxis(np.asarray(components, dtype=np.float64), -1, 0)
+    parts = np.asarray(components, dtype=np.float64)
+    require_shape("components", parts, (3,))
+    K0, K1, K2 = np.moveaxis(parts, -1, 0)
     rows = [np.stack([K0 + K1 + K2, K0 - K2], axis=-1), np.stack([K0 - K2, K0 - K1 + K2], axis=-1)]
     return np.stack(rows, axis=-2)
 
 
+@checked
 def midpoint_flow(network: Network, first: ArrayLike) -> Array:
     """Flow of two nearby inputs, to second order in their distance.
 
@@ -64,8 +71,9 @@ def midpoint_flow(network: Network, first: ArrayLike) -> Array:
     RgflowError
         K[0] is not positive.
     """
-    flow = np.empty((network.depth, 3))
-    flow[0] = first
+    flow, start = np.empty((network.depth, 3)), np.asarray(first, dtype=np.float64)
+    require_shape("first", start, (3,))
+    flow[0] = start
     if not flow[0, 0] > 0.0:
         raise RgflowError(f"K[0] = {flow[0, 0]} in layer 1; it must be positive")
     for layer in range(1, network.depth):
@@ -81,6 +89,7 @@ def midpoint_flow(network: Network, first: ArrayLike) -> Array:
     return flow
 
 
+@checked
 def pair_flow(network: Network, first: ArrayLike) -> Array:
     """Flow of the kernel of any two inputs, K' = C_b + C_W <sigma_a sigma_b>_K, at finite angle.
 
@@ -113,6 +122,7 @@ def pair_flow(network: Network, first: ArrayLike) -> Array:
     return np.stack(flow)
 
 
+@checked
 def angle(K: ArrayLike) -> Array:
     """Angle between two inputs, arccos(K_12 / sqrt(K_11 K_22)), accurate also for nearly parallel ones.
 
@@ -132,4 +142,5 @@ def angle(K: ArrayLike) -> Array:
 
 def _entries(K: ArrayLike) -> tuple[Array, Array, Array]:
     kernel = np.asarray(K, dtype=np.float64)
+    require_shape("K", kernel, (2, 2))
     return kernel[..., 0, 0], kernel[..., 1, 1], kernel[..., 0, 1]

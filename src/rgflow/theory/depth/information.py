@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from rgflow.activations.registry import Activation
 from rgflow.activations.registry import activation as find_activation
+from rgflow.calls import checked
 from rgflow.errors import RgflowError
 from rgflow.theory.criticality.critical import (
     VANISHING,
@@ -28,6 +29,7 @@ from rgflow.theory.depth.asymptotics import predicted_laws
 Array = NDArray[np.float64]
 
 
+@checked
 def entropy(neurons: int, G: ArrayLike, kappa: ArrayLike) -> Array:
     """Differential entropy of m neurons and one input, up to kappa^3.
 
@@ -47,6 +49,7 @@ def entropy(neurons: int, G: ArrayLike, kappa: ArrayLike) -> Array:
     return np.asarray(gaussian - m * (m + 2) * k**2 / 16 + m * (m + 2) * (m + 8) * k**3 / 48)
 
 
+@checked
 def mutual_information(first: int, second: int, kappa: ArrayLike) -> Array:
     """Mutual information of m_1 and m_2 neurons of a layer, one input, up to kappa^3.
 
@@ -63,6 +66,7 @@ def mutual_information(first: int, second: int, kappa: ArrayLike) -> Array:
     return np.asarray(first * second / 8 * (k**2 - (20 + 3 * (first + second)) * k**3 / 6))
 
 
+@checked
 def mutual_information_of_inputs(first: int, second: int, K: ArrayLike, V: ArrayLike, width: float) -> float:
     """Leading mutual information of m_1 and m_2 neurons over N inputs, m_1 m_2/(8 n^2) V_(ab)(cd) V^(ab)(cd).
 
@@ -77,19 +81,23 @@ def mutual_information_of_inputs(first: int, second: int, K: ArrayLike, V: Array
     width
         Width n = n_{l-1} of the layer before.
     """
+    _require_positive("width", width)
     return first * second * _squares(K, V)[0] / (8 * width**2)
 
 
+@checked
 def negentropy(neurons: int, K: ArrayLike, V: ArrayLike, width: float) -> float:
     """Leading deficit of the entropy of m neurons below that of a Gaussian of the same covariance, over N inputs.
 
     J = [m^2 V_(ab)(cd) V^(ab)(cd) + 2 m V_(ab)(cd) V^(ac)(bd)]/(16 n^2); parameters as for
     `mutual_information_of_inputs`.
     """
+    _require_positive("width", width)
     direct, crossed = _squares(K, V)
     return (neurons**2 * direct + 2 * neurons * crossed) / (16 * width**2)
 
 
+@checked
 def vertex_growth(activation: str | Activation, residual: float = 0.0) -> float:
     """Growth nu of V/K^2 per layer at criticality, so that V/(n K^2) tends to nu L/n at equal widths.
 
@@ -133,6 +141,7 @@ def _growth_without_skip(point: Criticality) -> float:
     return predicted_laws(point, depth=1)["V/K^2"].coefficient
 
 
+@checked
 def optimal_aspect_ratio(nu: float, outputs: int) -> float:
     """Depth-to-width ratio r* = 4/((20 + 3 n_L) nu) at which the two-term mutual information of the outputs is largest.
 
@@ -145,11 +154,24 @@ def optimal_aspect_ratio(nu: float, outputs: int) -> float:
     outputs
         Number n_L of output neurons, divided between the two groups.
     """
+    _require_positive("nu", nu)
+    _require_positive("outputs", outputs)
     return 4.0 / ((20 + 3 * outputs) * nu)
+
+
+def _require_positive(name: str, value: float) -> None:
+    if not value > 0:
+        raise RgflowError(f"{name} = {value}; it must be positive")
 
 
 def _squares(K: ArrayLike, V: ArrayLike) -> tuple[float, float]:
     """V_(ab)(cd) V^(ab)(cd) and V_(ab)(cd) V^(ac)(bd), indices raised with the inverse kernel."""
-    inverse, vertex = np.linalg.inv(np.asarray(K, dtype=np.float64)), np.asarray(V, dtype=np.float64)
+    kernel, vertex = np.asarray(K, dtype=np.float64), np.asarray(V, dtype=np.float64)
+    if kernel.ndim != 2 or vertex.shape != (len(kernel),) * 4 or kernel.shape != vertex.shape[:2]:
+        raise RgflowError(f"K of shape {kernel.shape} with V of shape {vertex.shape}; allowed: (N, N) and (N, N, N, N)")
+    try:
+        inverse = np.linalg.inv(kernel)
+    except np.linalg.LinAlgError:
+        raise RgflowError("K is singular; leave out repeated or linearly dependent inputs") from None
     raised = np.einsum("pqrs,ap,bq,cr,ds->abcd", vertex, *[inverse] * 4, optimize=True)
     return float(np.sum(vertex * raised)), float(np.sum(vertex * raised.transpose(0, 2, 1, 3)))

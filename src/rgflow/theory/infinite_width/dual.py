@@ -64,9 +64,14 @@ def dual(activation: Activation, variance: Block, rtol: float) -> Dual:
     form = closed_form(activation)
     if form is not None:
         return _bound(form, variance)
-    if activation.kinks:
+    if not has_dual(activation):
         raise RgflowError(f"infinite width of many inputs: {activation.label} has kinks and no closed form")
     return MehlerDual(activation, variance, rtol)
+
+
+def has_dual(activation: Activation) -> bool:
+    """Whether averages of many pairs are known: smooth activations are expanded, with kinks a closed form is needed."""
+    return not activation.kinks or closed_form(activation) is not None
 
 
 def mean_squares(activation: Activation, variance: Block) -> tuple[Block, Block]:

@@ -13,6 +13,7 @@ import dask.array as da
 import numpy as np
 import xarray as xr
 
+from rgflow.calls import checked
 from rgflow.compute import check_workers
 from rgflow.errors import RgflowError
 from rgflow.inputs import Inputs
@@ -31,6 +32,7 @@ _TILES = 8  # along a side, if the tile is not at its largest: enough for severa
 Means = tuple[Block, Block]
 
 
+@checked
 def infinite_width_theory(
     network: Network, inputs: Inputs, precision: Precision = "float64", workers: int = 1
 ) -> xr.Dataset:

@@ -18,6 +18,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from rgflow.arrays import require_shape
+from rgflow.calls import checked
 from rgflow.errors import RgflowError
 
 Array = NDArray[np.float64]
@@ -54,6 +56,7 @@ class Action:
         return np.asarray(quadratic / 2 - np.einsum("abcd,...ab,...cd->...", self.v, dots, dots) / 8)
 
 
+@checked
 def couplings(G: ArrayLike, V: ArrayLike, width: float, neurons: int) -> Action:
     """Action whose correlators are the metric G and the vertex V/n, to first order.
 
@@ -83,6 +86,7 @@ def couplings(G: ArrayLike, V: ArrayLike, width: float, neurons: int) -> Action:
     return Action(inverse + _contract(v, metric, neurons), v, neurons)
 
 
+@checked
 def correlators(action: Action) -> tuple[Array, Array]:
     """Metric G and vertex V/n of an action, to first order in v: undoes `couplings` up to second order.
 
@@ -97,6 +101,7 @@ def correlators(action: Action) -> tuple[Array, Array]:
     return propagator + _contract(vertex, action.g, action.neurons), vertex
 
 
+@checked
 def marginalize(action: Action, neurons: int) -> Action:
     """Action of fewer neurons, the others integrated out: the running of the quadratic coupling.
 
@@ -113,6 +118,7 @@ def marginalize(action: Action, neurons: int) -> Action:
     return replace(action, g=action.g - (action.neurons - neurons) * shift, neurons=neurons)
 
 
+@checked
 def density_ratio(z: ArrayLike, K: ArrayLike, G1: ArrayLike, V: ArrayLike, width: float) -> Array:
     """Density of one neuron over N(0, K), to first order: 1 + G1.He_2/(2n) + V.He_4/(8n).
 
@@ -141,9 +147,12 @@ def density_ratio(z: ArrayLike, K: ArrayLike, G1: ArrayLike, V: ArrayLike, width
     """
     kernel, vertex = _inputs(K, V, width)
     inverse = _inverse(kernel)
-    y = np.asarray(z, dtype=np.float64) @ inverse
+    points, shift = np.asarray(z, dtype=np.float64), np.atleast_2d(np.asarray(G1, dtype=np.float64))
+    require_shape("z", points, (len(kernel),))
+    require_shape("G1", shift, kernel.shape)
+    y = points @ inverse
     second = _hermite_2(y, inverse)
-    correction = np.einsum("ab,...ab->...", np.atleast_2d(np.asarray(G1, dtype=np.float64)), second)
+    correction = np.einsum("ab,...ab->...", shift, second)
     # V.He_4 = V.(He_2 He_2) - 4 V^(ac)(bd).K^ac y_b y_d + 2 V_(ab)(cd) K^ac K^bd, by the pair symmetries of V
     crossed = np.einsum("abcd,ac->bd", vertex, inverse)
     quartic = np.einsum("abcd,...ab,...cd->...", vertex, second, second)
@@ -151,6 +160,7 @@ def density_ratio(z: ArrayLike, K: ArrayLike, G1: ArrayLike, V: ArrayLike, width
     return np.asarray(1.0 + correction / (2 * width) + quartic / (8 * width))
 
 
+@checked
 def mean(f: Observable, K: ArrayLike, G1: ArrayLike, V: ArrayLike, width: float) -> float:
     """E[f(z_i)] = <f>_K + <d d f>.G1/(2n) + <d d d d f>.V/(8n), first order.
 
@@ -170,6 +180,7 @@ def mean(f: Observable, K: ArrayLike, G1: ArrayLike, V: ArrayLike, width: float)
     return float(np.sum(weights * f(z) * density_ratio(z, K, G1, V, width)))
 
 
+@checked
 def covariance(f: Observable, h: Observable, K: ArrayLike, V: ArrayLike, width: float) -> float:
     """Cov(f(z_i), h(z_j)) = <d d f>.V.<d d h>/(4n) for two neurons i != j of a layer, first order; as for `mean`."""
     kernel, vertex = _inputs(K, V, width)

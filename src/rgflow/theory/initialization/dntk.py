@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import xarray as xr
 
+from rgflow.calls import checked
 from rgflow.inputs import Inputs
 from rgflow.network import Network
 from rgflow.theory.initialization.differentials import DNTK_RECURSIONS
 from rgflow.theory.initialization.finite_width import finite_width_tensors
 
 
+@checked
 def dntk_theory(network: Network, inputs: Inputs) -> xr.Dataset:
     """P, Q (dNTK) and R, S, T, U (ddNTK) in every layer, to leading order in 1/n.
 

@@ -16,6 +16,7 @@ from typing import Literal
 import numpy as np
 import xarray as xr
 
+from rgflow.calls import checked
 from rgflow.inputs import Inputs, input_gram
 from rgflow.network import Network
 from rgflow.theory.initialization.contraction import Array
@@ -38,6 +39,7 @@ _CERTIFIED_INPUTS = 6
 _NODES = 2**14
 
 
+@checked
 def finite_width_tensors(
     network: Network,
     inputs: Inputs,

@@ -14,6 +14,7 @@ from functools import cached_property
 
 import numpy as np
 
+from rgflow.activations.registry import Activation
 from rgflow.errors import RgflowError
 from rgflow.gaussian.averages import Averages
 from rgflow.network import Network
@@ -44,8 +45,7 @@ class ResidualStep(Step):
         super().__init__(network, layer, averages)
         sigma = network.activation_of(layer)
         self.xi_2, self.slopes = network.architecture.skip, sigma.slopes
-        if sigma.kinks and self.slopes is None:
-            raise RgflowError(f"residual theory of {sigma.label}: of kinks only relu, leaky_relu are supported")
+        require_residual_theory(sigma)
 
     @cached_property
     def q(self) -> Array:
@@ -64,6 +64,12 @@ class ResidualStep(Step):
         variance = np.diag(K)[:, None]
         ssd = (a_plus**2 - a_minus**2) / (2.0 * np.sqrt(2.0 * math.pi * variance)) * np.ones_like(K)
         return -K / variance * ssd, ssd
+
+
+def require_residual_theory(sigma: Activation) -> None:
+    """Raise one line unless residual networks of an activation have a theory: with kinks only scale-invariant ones do."""
+    if sigma.kinks and sigma.slopes is None:
+        raise RgflowError(f"residual theory of {sigma.label}: of kinks only relu, leaky_relu are supported")
 
 
 def next_residual_kernel(step: ResidualStep, K: Array) -> Array:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 import xarray as xr
 
+from rgflow.calls import checked
 from rgflow.errors import RgflowError
 from rgflow.gaussian.expectations import Expectations
 from rgflow.inputs import Inputs, input_gram
@@ -42,6 +43,7 @@ ARCHITECTURES: Mapping[str, tuple[Recursions, type[Step]]] = {
 """What is known of each architecture: its recursions, and the step that they read."""
 
 
+@checked
 def initialization_theory(
     network: Network, inputs: Inputs, tensors: Iterable[str] | None = None, rtol: float = 1e-10
 ) -> xr.Dataset:

@@ -11,6 +11,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike
 
+from rgflow.calls import checked
 from rgflow.errors import RgflowError
 from rgflow.network import Network
 from rgflow.task import Task
@@ -40,6 +41,7 @@ _DIMS = {
 }
 
 
+@checked
 def bayes_theory(
     network: Network,
     train_inputs: ArrayLike,

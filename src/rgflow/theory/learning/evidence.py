@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 
 from rgflow.activations.registry import Activation
 from rgflow.activations.registry import activation as find_activation
+from rgflow.calls import checked
 from rgflow.compute import map_tasks
 from rgflow.errors import RgflowError
 from rgflow.network import Network
@@ -31,6 +32,7 @@ _NEXT_ERRORS = tuple(f"{name}_error" for name in _NEXT)
 _VARIABLES = (*_LEADING, *_NEXT, *_NEXT_ERRORS)
 
 
+@checked
 def evidence_map(
     activation: str | Activation,
     train_inputs: ArrayLike,

@@ -6,11 +6,13 @@ from collections.abc import Mapping, Sequence
 
 import xarray as xr
 
+from rgflow.calls import checked
 from rgflow.errors import RgflowError
 
 LOSS_PARTS = ("bias", "variance", "loss")
 
 
+@checked
 def generalization(
     theories: Mapping[int, xr.Dataset], widths: Sequence[int], *, dim: str = "depth", step: int | None = None
 ) -> xr.Dataset:

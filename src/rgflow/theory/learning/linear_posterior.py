@@ -16,6 +16,7 @@ import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import gammainccinv, gammaincinv, ndtr
 
+from rgflow.calls import checked
 from rgflow.errors import RgflowError
 from rgflow.inputs import input_gram
 from rgflow.network import Network
@@ -27,6 +28,7 @@ from rgflow.theory.learning.exact_posterior import Moments, posterior_dataset
 from rgflow.theory.learning.latent_integral import posterior_expectation
 
 
+@checked
 def linear_posterior(
     network: Network,
     train_inputs: ArrayLike,

@@ -16,6 +16,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike
 
+from rgflow.calls import checked
 from rgflow.errors import RgflowError
 from rgflow.gaussian.nodes import trapezoid_rule
 from rgflow.inputs import input_gram
@@ -33,6 +34,7 @@ _AGREE = 1e-10
 _AT_ONCE = 2**22
 
 
+@checked
 def one_hidden_layer_posterior(
     network: Network,
     train_inputs: ArrayLike,

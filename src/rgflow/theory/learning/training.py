@@ -14,6 +14,7 @@ from collections.abc import Sequence
 import xarray as xr
 from numpy.typing import ArrayLike
 
+from rgflow.calls import checked
 from rgflow.errors import RgflowError
 from rgflow.network import Network
 from rgflow.task import Task
@@ -31,6 +32,7 @@ from rgflow.theory.learning.statistics import OutputTensors
 ORDERS = ("leading", "next")
 
 
+@checked
 def training_theory(
     network: Network,
     train_inputs: ArrayLike,

@@ -33,7 +33,7 @@ def draw(comparisons: Mapping[str, xr.Dataset]) -> Figure:
     Parameters
     ----------
     comparisons : mapping
-        Cell label to a result of :mod:`rgflow.comparison.compare` with two or more widths.
+        Cell label to a result of :mod:`rgflow.comparison.compare`; with a single width z is that of its networks.
     """
     quantities = list(dict.fromkeys(str(q) for c in comparisons.values() for q in c["quantity"].values))
     strip_count = sum(c.sizes["quantity"] for c in comparisons.values())
@@ -60,7 +60,7 @@ def _draw_strips(axes: Axes, comparisons: Mapping[str, xr.Dataset], quantities: 
         cells = {label: c for label, c in comparisons.items() if quantity in c["quantity"].values}
         step = 0.8 / len(cells)
         for position, (label, comparison) in enumerate(cells.items()):
-            z = of_quantity(comparison, quantity)["z_intercept"].values
+            z = _scores(of_quantity(comparison, quantity))
             y = row - 0.4 + step * (position + 0.5) + step * rng.uniform(-0.35, 0.35, z.size)
             inside = np.abs(z) < _LIMIT
             axes.plot(z[inside], y[inside], ".", color=colors[label], ms=2.5, mew=0)
@@ -69,9 +69,15 @@ def _draw_strips(axes: Axes, comparisons: Mapping[str, xr.Dataset], quantities: 
     axes.set_yticks(range(len(quantities)), [_symbol(comparisons, quantity) for quantity in quantities])
 
 
+def _scores(comparison: xr.Dataset) -> np.ndarray:
+    """z at infinite width; with a single width, z of its networks against the best order known."""
+    z = comparison["z_intercept"] if "z_intercept" in comparison else comparison["z_next"].isel(width=0)
+    return np.asarray(z.values)
+
+
 def _draw_histogram(axes: Axes, comparisons: Mapping[str, xr.Dataset], quantities: list[str]) -> None:
     """Every quantity of every cell weighs the same, however many components it has."""
-    groups = [of_quantity(c, quantity)["z_intercept"].values for c in comparisons.values() for quantity in quantities]
+    groups = [_scores(of_quantity(c, quantity)) for c in comparisons.values() for quantity in quantities]
     weights = np.concatenate([np.full(group.size, 1 / group.size) for group in groups if group.size])
     z = np.concatenate(groups)
     edges = np.linspace(-_LIMIT, _LIMIT, 31)
