@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from functools import cached_property, partial
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rgflow.activations.registry import Activation
 from rgflow.errors import RgflowError
@@ -39,7 +40,7 @@ class SmoothMoments:
         return price_hessian(self.pair, p)
 
     def products(self, d: int) -> Array:
-        scales = np.array([product_scales(self._fourth_roots[inputs], d) for inputs in subsets(len(self._K), d)])
+        scales = np.array([self._product_scales(inputs) for inputs in subsets(len(self._K), d)])
         evaluate = self._input_products if d == 1 else partial(self._group_products, groups(self._K, d))
         return self._converged(evaluate, lambda _: scales)
 
@@ -81,6 +82,10 @@ class SmoothMoments:
         rule = self._rule(_REFINEMENTS[-1])
         means = [square_means(lambda z: self._tower(1)(z) ** 2, variance, rule) for variance in self._K.diagonal()]
         return np.array([mean.diagonal() ** 0.25 for mean in means])
+
+    def _product_scales(self, inputs: NDArray[np.intp]) -> Array:
+        """Upper bounds of the products of these inputs."""
+        return product_scales(self._fourth_roots[inputs], len(inputs))
 
     def _rule(self, factor: float) -> Rule:
         return Rule(factor * (_SAFETY_NATS - math.log(self._rtol)), self._activation.quadrature_radius)

@@ -22,8 +22,8 @@ _PLAIN = {
     "train_loss": ("step",),
     "test_loss": ("step",),
     "NTK": ("ntk_step", "ntk_sample_1", "ntk_sample_2"),
-    "hidden_kernel": ("kernel_step", "layer", "sample_1", "sample_2"),
-    "hidden_kernel_change": ("kernel_step", "layer", "sample_1", "sample_2"),
+    "metric": ("kernel_step", "layer", "sample_1", "sample_2"),
+    "metric_change": ("kernel_step", "layer", "sample_1", "sample_2"),
 }
 _EXCESS = {
     "prediction_mean_excess": ("step", "sample", "output"),
@@ -55,8 +55,8 @@ def combine_training(blocks: Sequence[xr.Dataset], tensors: xr.Dataset | None = 
     xr.Dataset
         With ``_stderr`` each: ``prediction_mean`` (step, sample, output); ``prediction_covariance`` (step, sample_1,
         sample_2), unbiased and averaged over output components; ``train_loss``, ``test_loss`` (step); ``NTK`` (ntk_step,
-        ntk_sample_1, ntk_sample_2), averaged over components; ``hidden_kernel`` (kernel_step, layer, sample_1, sample_2)
-        of layers 2..L and its change since initialization, ``hidden_kernel_change``. With control variates also
+        ntk_sample_1, ntk_sample_2), averaged over components; ``metric`` (kernel_step, layer, sample_1, sample_2)
+        of layers 2..L and its change since initialization, ``metric_change``. With control variates also
         n (estimate - infinite width), n = n_{L-1}, as ``<name>_excess``, of covariance and NTK for each pair of components
         ``output_1``, ``output_2``. ``degrees_of_freedom`` of the errors is G - 1: they are delete-one jackknife errors
         over groups. ``prediction`` (member, step, sample, output), ``member_train_loss`` and
@@ -150,7 +150,7 @@ def _plain(means: Means, count: int) -> dict[str, Array]:
         "prediction_mean": means["mean_prediction"],
         "prediction_covariance": means["mean_product"] - squared_mean,
     }
-    same = ("train_loss", "test_loss", "NTK", "hidden_kernel", "hidden_kernel_change")
+    same = ("train_loss", "test_loss", "NTK", "metric", "metric_change")
     return {**estimates, **{name: means[f"mean_{name}"] for name in same if f"mean_{name}" in means}}
 
 
