@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 import xarray as xr
 from matplotlib.figure import Figure
+from rgflow.comparison.training import compare_training
 from synthetic import WIDTHS, ensembles, theory_at_initialization, trained, training_theory
 
 from rgflow.chapters.initialization.figures.correlation import correlation, correlation_stderr
 from rgflow.chapters.initialization.figures.gaussianity import correlation_of_squares, excess_kurtosis
 from rgflow.chapters.training.figures.final_predictions import spread_test_samples
-from rgflow.comparison.compare import compare, compare_exact, compare_training
+from rgflow.comparison.compare import compare, compare_exact
 from rgflow.comparison.exponents import depth_exponents
 from rgflow.comparison.quantities import DNTK, INITIALIZATION
 from rgflow.errors import RgflowError

@@ -9,9 +9,10 @@ variable                               dims                     meaning
 theory                                 component                leading order t
 next_order                             component                coefficient g of 1/n: theory's, else the fitted slope
 next_order_known                       component                whether theory gives g
+next_order_error                       component                numerical error of theory's g, which enters z_next and z_slope
 experiment, stderr                     width, component         e, s
 z_leading                              width, component         (e - t) / s
-z_next                                 width, component         (e - t - g/n) / s where theory gives g, else z_leading
+z_next                                 width, component         (e - t - g/n) / error where theory gives g, else z_leading
 next_order_shift                       width, component         g / (n s): what the next order does to z
 intercept, intercept_stderr            component                c_0 of the free fit e = c_0 + c_1/n (+ c_2/n^2)
 z_intercept                            component                (c_0 - t) / its error
@@ -36,7 +37,7 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
-from rgflow.comparison.quantities import INITIALIZATION, TRAINING, Quantity
+from rgflow.comparison.quantities import INITIALIZATION, Quantity
 from rgflow.comparison.statistics import SeriesFit, fit_series, look_elsewhere
 from rgflow.errors import RgflowError
 
@@ -45,6 +46,9 @@ ROUNDING = 1e-6
 
 EXACT = 1e-4
 """Largest relative disagreement of components that do not fluctuate (layer 1): more means a different setup."""
+
+_NO_NOISE = 1e-12
+"""Relative error below which a component does not fluctuate: what is known at the start of training is summed in float64."""
 
 MOST_POWERS = 2
 
@@ -74,50 +78,6 @@ def compare(theory: xr.Dataset, experiment: xr.Dataset, quantities: tuple[Quanti
     """
     scored = _add_z_scores(_add_trend(_flat(theory, experiment, quantities)))
     return _add_summary(scored, quantities)
-
-
-def compare_training(theory: xr.Dataset, trained: xr.Dataset) -> xr.Dataset:
-    """Compare test predictions (mean, covariance) and mean losses at every recorded step with the kernel prediction.
-
-    Predictions on train samples are left out: both sides converge to the targets, what is left is exponentially small.
-
-    Parameters
-    ----------
-    theory : xr.Dataset
-        ``prediction_mean`` (step, sample, output), ``prediction_covariance`` (step, sample_1, sample_2),
-        ``train_loss``, ``test_loss`` (step), with the coordinate ``role`` (sample), and ``Theta_output`` (sample_1,
-        sample_2), the NTK that stays frozen at infinite width.
-    trained : xr.Dataset
-        The same with a dim ``width`` and ``_stderr``, and the NTK as ``NTK`` (ntk_step, ntk_sample_1, ntk_sample_2).
-
-    Returns
-    -------
-    xr.Dataset
-        As described at the top of this module.
-
-    Raises
-    ------
-    RgflowError
-        As in :func:`compare`.
-    """
-    test = np.flatnonzero(theory["role"].values == "test")
-    expected = _select_samples(_with_frozen_ntk(theory, trained), test)
-    return compare(expected, _select_samples(trained, test), TRAINING)
-
-
-def _with_frozen_ntk(theory: xr.Dataset, trained: xr.Dataset) -> xr.Dataset:
-    """Add theory's ``NTK``, the same at every step, between the samples where the ensembles recorded it."""
-    if "NTK" not in trained:
-        return theory
-    legs = {f"sample_{leg}": trained[f"ntk_sample_{leg}"] for leg in (1, 2)}
-    frozen = theory["Theta_output"].isel(legs).drop_vars(list(legs), errors="ignore")
-    return theory.assign(NTK=frozen.expand_dims(ntk_step=trained["ntk_step"]))
-
-
-def _select_samples(dataset: xr.Dataset, positions: np.ndarray) -> xr.Dataset:
-    """Keep some samples, labelled by their position among all."""
-    dims = [dim for dim in ("sample", "sample_1", "sample_2") if dim in dataset.dims]
-    return dataset.isel(dict.fromkeys(dims, positions)).assign_coords(dict.fromkeys(dims, positions))
 
 
 def compare_exact(exact: xr.Dataset, ensembles: xr.Dataset) -> xr.Dataset:
@@ -163,7 +123,7 @@ def _flat(theory: xr.Dataset, experiment: xr.Dataset, quantities: tuple[Quantity
 
 def _distinct(q: Quantity, theory: xr.Dataset, experiment: xr.Dataset, dims: tuple[str, ...]) -> xr.Dataset:
     """One entry along ``component`` per distinct component of ``q``, labelled by ``dims``."""
-    leading, following, *measured = _aligned(q, theory, experiment)
+    leading, following, following_error, *measured = _aligned(q, theory, experiment)
     index = q.distinct_components({str(dim): size for dim, size in leading.sizes.items()})
     pick = {dim: xr.DataArray(positions, dims="component") for dim, positions in index.items()}
     estimate, stderr = (array.isel(pick).transpose("width", "component").values for array in measured)
@@ -172,6 +132,7 @@ def _distinct(q: Quantity, theory: xr.Dataset, experiment: xr.Dataset, dims: tup
         {
             "theory": ("component", leading.isel(pick).values),
             "next_order": ("component", following.isel(pick).values),
+            "next_order_error": ("component", following_error.isel(pick).values),
             "next_order_known": ("component", np.full(size, q.next_order in theory)),
             "experiment": (("width", "component"), estimate),
             "stderr": (("width", "component"), stderr),
@@ -185,10 +146,13 @@ def _distinct(q: Quantity, theory: xr.Dataset, experiment: xr.Dataset, dims: tup
 
 
 def _aligned(q: Quantity, theory: xr.Dataset, experiment: xr.Dataset) -> list[xr.DataArray]:
-    """Theory, its next order (0 if unknown), estimate and standard error, labelled alike and finite."""
+    """Theory, its next order and the error of that (0 if unknown), estimate and standard error, alike and finite."""
     leading = theory[q.name].transpose(*q.dims)
-    following = theory[q.next_order] if q.next_order in theory else xr.zeros_like(leading)
-    arrays = [leading, following, experiment[q.estimate], experiment[f"{q.estimate}_stderr"]]
+    following, error = (
+        theory[name].transpose(*q.dims) if name in theory else xr.zeros_like(leading)
+        for name in (q.next_order, f"{q.next_order}_error")
+    )
+    arrays = [leading, following, error, experiment[q.estimate], experiment[f"{q.estimate}_stderr"]]
     try:
         xr.align(*arrays, join="exact")
     except ValueError as error:
@@ -207,8 +171,9 @@ def _labels(array: xr.DataArray, dim: str, positions: np.ndarray | None, size: i
 def _drop_exact(q: Quantity, flat: xr.Dataset) -> xr.Dataset:
     """Remove components without statistical error, which must agree; put a floor of rounding under the other errors."""
     largest = _largest_beside(q, flat)
-    exact = (flat["stderr"] == 0.0).all("width")
-    differs = (abs(flat["experiment"] - flat["theory"]) > EXACT * largest).any("width")
+    exact = (flat["stderr"] <= _NO_NOISE * largest).all("width")
+    known = flat["theory"] + flat["next_order"] / flat["width"]
+    differs = (abs(flat["experiment"] - known) > EXACT * largest).any("width")
     if bool((exact & differs).any()):
         raise RgflowError(
             f"{q.name}: components that do not fluctuate disagree; do both sides share inputs, C_b and C_W?"
@@ -239,18 +204,20 @@ def _add_trend(flat: xr.Dataset) -> xr.Dataset:
     free = fit_series(values, stderr, widths, tuple(range(highest + 1)))
     return flat.assign(
         {
-            **_fitted("intercept", "fit", free, theory),
-            **_fitted("slope", "trend", pinned, following),
+            **_fitted("intercept", "fit", free, theory, 0.0),
+            **_fitted("slope", "trend", pinned, following, flat["next_order_error"].values),
         }
     )
 
 
-def _fitted(name: str, fit_name: str, fit: SeriesFit, expected: np.ndarray) -> dict[str, tuple[str, np.ndarray]]:
+def _fitted(
+    name: str, fit_name: str, fit: SeriesFit, expected: np.ndarray, error: np.ndarray | float
+) -> dict[str, tuple[str, np.ndarray]]:
     coefficient, stderr = fit.coefficients[0], fit.stderr[0]
     return {
         name: ("component", coefficient),
         f"{name}_stderr": ("component", stderr),
-        f"z_{name}": ("component", (coefficient - expected) / stderr),
+        f"z_{name}": ("component", (coefficient - expected) / np.hypot(stderr, error)),
         f"{fit_name}_chi2": ("component", fit.chi2),
         f"{fit_name}_p_value": ("component", fit.p_value),
     }
@@ -261,7 +228,7 @@ def _add_z_scores(flat: xr.Dataset) -> xr.Dataset:
     next_best = flat["theory"] + shift.where(flat["next_order_known"], 0.0)
     z = {
         "z_leading": (flat["experiment"] - flat["theory"]) / flat["stderr"],
-        "z_next": (flat["experiment"] - next_best) / flat["stderr"],
+        "z_next": (flat["experiment"] - next_best) / np.hypot(flat["stderr"], flat["next_order_error"] / flat["width"]),
         "next_order_shift": shift / flat["stderr"],
     }
     return flat.assign({name: array.transpose("width", "component") for name, array in z.items()})

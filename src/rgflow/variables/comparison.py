@@ -11,6 +11,7 @@ def _variables() -> Iterator[Variable]:
     one, widths = ("component",), ("width", "component")
     yield Variable("theory", one, "f", "leading order of theory", "t")
     yield Variable("next_order", one, "f", "coefficient of 1/n", "g, of theory where it has it, else the fitted slope")
+    yield Variable("next_order_error", one, "f", "numerical error of theory's coefficient of 1/n", "")
     yield Variable("next_order_known", one, "b", "whether theory gives the coefficient of 1/n", "")
     yield Variable("experiment", widths, "f", "estimate", "e")
     yield Variable("stderr", widths, "f", "standard error of the estimate", "s")
@@ -28,7 +29,7 @@ def _variables() -> Iterator[Variable]:
     yield Variable("depth_exponent_theory", fits, "f", "the same fit to theory", "a (l - 1)^p", True)
     for name, dims, equation in (
         ("z_leading", widths, "(e - t)/s"),
-        ("z_next", widths, "(e - t - g/n)/s where theory gives g, else z_leading"),
+        ("z_next", widths, "(e - t - g/n)/error where theory gives g, else z_leading"),
         ("z_exact", widths, "(e - x)/s"),
         ("z_intercept", one, "(c_0 - t)/s(c_0)"),
         ("z_slope", one, "(c_1 - g)/s(c_1)"),

@@ -81,7 +81,9 @@ def _record_variables() -> Iterator[Variable]:
     )
     for role in ("train", "test"):
         loss = f"{role} loss"
-        yield Variable(f"{role}_loss_excess", ("step",), "f", f"{loss} beyond infinite width", "n (E[loss] - leading)")
+        for part, equation in _LOSS_PARTS.items():
+            what = f"{role} {part} beyond infinite width"
+            yield Variable(f"{role}_{part}_excess", ("step",), "f", what, f"n times {equation} less the leading order")
         yield Variable(f"member_{role}_loss", ("step",), "f", f"{loss} of one network", "1/2 sum (z - y)^2")
         yield Variable(f"mean_{role}_loss", ("step",), "f", f"group mean of the {loss}", "mean of 1/2 sum (z - y)^2")
     yield Variable("NTK_excess", ntk, "f", "NTK beyond infinite width", "n (E[H_ij;12(t)] - Theta_12)")
@@ -100,6 +102,13 @@ def _record_variables() -> Iterator[Variable]:
     yield Variable(
         "start_product", one[1:], "f", "group mean of products at initialization", "z_i1(0) z_i2(0), mean over i"
     )
+    at_start, one_response = "n (E[z_i1(0) z_i2(0)] - K) = G1", "n E[c0 z1' + z1 c0'] of one output"
+    for error, label in {"": "", "_error": "standard error of "}.items():
+        of = f"{label}what the mean of a control has at order 1/n"
+        yield Variable(f"linear_mean1{error}", mean, "f", of, "n E[z1]")
+        yield Variable(f"linear_product1{error}", one, "f", of, one_response)
+        yield Variable(f"start_product1{error}", one[1:], "f", of, at_start)
+        yield Variable(f"start_NTK1{error}", one[1:], "f", of, "n (E[H_ii;12(0)] - Theta) = Theta1")
     yield Variable("target", ("sample", "output"), "f", "target, NaN where none is given", "y_{i;a}", True)
     yield Variable("group_size", (), "i", "members of a group", "")
     yield Variable("last_width", (), "i", "width of the last hidden layer", "n = n_{L-1}")
