@@ -63,7 +63,8 @@ def compare_training(theory: xr.Dataset, trained: xr.Dataset) -> xr.Dataset:
     Returns
     -------
     xr.Dataset
-        As described at the top of :mod:`rgflow.comparison.compare`.
+        As described at the top of :mod:`rgflow.comparison.compare`; excesses only where theory has order 1/n, without which
+        they say what the plain estimates say.
 
     Raises
     ------
@@ -73,7 +74,8 @@ def compare_training(theory: xr.Dataset, trained: xr.Dataset) -> xr.Dataset:
     test = np.flatnonzero(theory["role"].values == "test")
     expected, estimates = _select_samples(_with_ntk(theory, trained), test), _select_samples(trained, test)
     expected = xr.merge([_of_one_output(expected), _between_outputs(expected)])
-    return compare(expected, _from_excesses(expected, estimates), TRAINING)
+    known = [quantity for quantity in TRAINING if quantity.next_order in expected or not _is_excess(quantity.name)]
+    return compare(expected, _from_excesses(expected, estimates), tuple(known))
 
 
 def _with_ntk(theory: xr.Dataset, trained: xr.Dataset) -> xr.Dataset:
@@ -117,7 +119,11 @@ def _between_outputs(expected: xr.Dataset) -> xr.Dataset:
 
 def _from_excesses(expected: xr.Dataset, trained: xr.Dataset) -> xr.Dataset:
     """The ensembles with q + excess/n for every excess."""
-    names = [str(name) for name in trained if str(name).endswith(_EXCESS)]
+    names = [str(name) for name in trained if _is_excess(str(name))]
     shifted = {name: expected[name] + trained[name] / trained["width"] for name in names}
     errors = {f"{name}_stderr": trained[f"{name}_stderr"] / trained["width"] for name in names}
     return trained.assign(shifted).assign(errors)
+
+
+def _is_excess(name: str) -> bool:
+    return name.endswith(_EXCESS)

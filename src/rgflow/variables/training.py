@@ -115,4 +115,19 @@ def _record_variables() -> Iterator[Variable]:
     yield Variable("pairs", (), "b", "whether members come in antithetic pairs", "W^(L), b^(L) -> -W^(L), -b^(L)")
 
 
-VARIABLES = (*_variables(), *_next_order_variables(), *_record_variables())
+def _generalization_variables() -> Iterator[Variable]:
+    """The expected test loss against depth and width, and against the number of train samples."""
+    for part, equation in _LOSS_PARTS.items():
+        yield Variable(part, ("depth", "width"), "f", f"test {part} to order 1/n", equation)
+        yield Variable(f"{part}_infinite", ("depth",), "f", f"test {part} at infinite width", equation)
+        yield Variable(f"{part}_next", ("depth",), "f", f"coefficient of 1/n of the test {part}", equation)
+        yield Variable(f"test_{part}_infinite", ("step",), "f", f"test {part} at infinite width", equation)
+    for error, dims in {"loss_next_error": ("depth",), "loss_error": ("depth", "width")}.items():
+        yield Variable(error, dims, "f", "numerical error of order 1/n of the test loss", "")
+    yield Variable("equal_order_width", ("depth",), "f", "width at which order 1/n equals the leading one", "|q1|/q")
+    yield Variable("equal_order_ratio", ("depth",), "f", "depth-to-width ratio there", "L |q/q1|")
+    yield Variable("vertex_growth", (), "f", "growth of V/K^2 per layer", "nu")
+    yield Variable("optimal_aspect_ratio", (), "f", "depth-to-width ratio of most information", "4/((20 + 3 n_L) nu)")
+
+
+VARIABLES = (*_generalization_variables(), *_variables(), *_next_order_variables(), *_record_variables())

@@ -1,7 +1,4 @@
-"""Stage ``comparison/training``: z-scores and 1/n trends of test predictions, losses and NTK, all widths together.
-
-Predictions on train samples are left out: both sides converge to the targets, what is left is exponentially small.
-"""
+"""Stage ``comparison/training``: z-scores and 1/n trends of test predictions, losses and NTK, all widths together."""
 
 from __future__ import annotations
 

@@ -1,0 +1,42 @@
+"""The axes of a sweep over trainings: number of train samples, learning-rate tensor, step size."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rgflow.chapters.networks.axes import BLOCK_CELL, CELL, WIDE_CELL
+from rgflow.study.stage import Axis, Config
+
+SWEEPS = ("train", "rates", "step_fraction")
+TRAINING_CELL = (*CELL, *SWEEPS)
+WIDE_TRAINING_CELL = (*CELL, *SWEEPS, WIDE_CELL[-1])
+BLOCK_TRAINING_CELL = (*WIDE_TRAINING_CELL, BLOCK_CELL[-1])
+
+
+def _train_counts(config: Config, _section: str) -> Mapping[str, int]:
+    counts = config.training.train if config.training else None
+    return {str(count): count for count in counts or [config.inputs.train]}
+
+
+def _rates(config: Config, _section: str) -> Mapping[str, Any]:
+    choices = config.training.learning_rates if config.training else None
+    every = choices or [config.networks.learning_rates]
+    return {_rates_label(choice): choice if isinstance(choice, str) else choice.model_dump() for choice in every}
+
+
+def _rates_label(choice: Any) -> str:
+    """Different tensors have different labels, since different numbers have different texts."""
+    return choice if isinstance(choice, str) else f"b={choice.lambda_b!r}-W={choice.lambda_W!r}"
+
+
+def _step_fractions(config: Config, _section: str) -> Mapping[str, float]:
+    fractions = config.training.step_fraction if config.training else []
+    return {repr(fraction): fraction for fraction in fractions}
+
+
+AXES = (
+    Axis("train", r"\d+", _train_counts),
+    Axis("rates", r"[^/~]+", _rates),
+    Axis("step_fraction", r"[^/~]+", _step_fractions),
+)
