@@ -38,16 +38,8 @@ def _predicted_to_next(config: Config, cell: Cell) -> bool:
     return _predicted(config, cell) and cost.next_order(config, cell)
 
 
-def _has_excesses(config: Config, cell: Cell) -> bool:
-    return _predicted(config, cell) and bool(config.training.control_variates)
-
-
 def _has_ntk(config: Config, _cell: Cell) -> bool:
     return bool(config.training.ntk_steps != "none")
-
-
-def _has_metrics(config: Config, _cell: Cell) -> bool:
-    return bool(config.training.kernel_steps != "none")
 
 
 def _has_curve(config: Config, cell: Cell) -> bool:
@@ -158,12 +150,37 @@ STAGES = (
 )
 
 _DRAWN = {"theory": "theory/training", "trained": "training/combine"}
-_COMPARED = {**_DRAWN, "comparison": "comparison/training"}
-
+_EACH = "training"
 FIGURES = (
-    Figure("training_curves", f"{HOME}.figures.training_curves", _DRAWN, TRAINING_CELL),
-    Figure("prediction_paths", f"{HOME}.figures.prediction_paths", _DRAWN, TRAINING_CELL),
-    Figure("final_predictions", f"{HOME}.figures.final_predictions", {**_DRAWN, "inputs": "inputs"}, TRAINING_CELL),
+    Figure("training_curves", f"{HOME}.figures.training_curves", _DRAWN, TRAINING_CELL, _EACH),
+    Figure("prediction_paths", f"{HOME}.figures.prediction_paths", _DRAWN, TRAINING_CELL, _EACH, _predicted),
+    Figure(
+        "final_predictions",
+        f"{HOME}.figures.final_predictions",
+        {**_DRAWN, "inputs": "inputs"},
+        TRAINING_CELL,
+        _EACH,
+        _predicted,
+    ),
+    Figure("prediction_covariance", f"{HOME}.figures.prediction_covariance", _DRAWN, TRAINING_CELL, _EACH, _predicted),
+    Figure("ntk_change", f"{HOME}.figures.ntk_change", _DRAWN, TRAINING_CELL, _EACH, _has_ntk),
+    Figure(
+        "nearly_kernel", f"{HOME}.figures.nearly_kernel", _DRAWN, TRAINING_CELL, "nearly_kernel", _predicted_to_next
+    ),
+    Figure(
+        "learning_curves",
+        f"{HOME}.figures.learning_curves",
+        {"curve": "comparison/learning_curve"},
+        _OVER_SAMPLES,
+        "learning_curves",
+    ),
+    Figure(
+        "generalization",
+        f"{HOME}.figures.generalization",
+        {"generalization": "theory/generalization"},
+        _OVER_DEPTH,
+        "generalization",
+    ),
 )
 
 CHAPTER = Chapter(
