@@ -101,7 +101,5 @@ def _draw_pairs(axes: Axes, theory: xr.Dataset, trained: xr.Dataset) -> None:
         )
     ends = [first.min(), first.max()]
     axes.plot(ends, ends, color=THEORY, lw=0.8, label="theory")
-    axes.set(
-        xlabel=r"theory: $n\,(\mathrm{E}\,\hat{H} - \Theta)$ at order $1/n$",
-        ylabel=r"ensemble: $n\,(\mathrm{E}\,\hat{H} - \Theta)$",
-    )
+    beyond = r"$n\,(\mathrm{E}\,\hat{H} - \Theta)$"
+    axes.set(xlabel=f"theory at order $1/n$: {beyond}", ylabel=f"ensemble: {beyond}")
