@@ -52,6 +52,9 @@ def test_estimates_are_those_over_members() -> None:
     np.testing.assert_allclose(result["prediction_mean_stderr"], pairs.std(axis=0, ddof=1) / np.sqrt(12), rtol=1e-9)
     np.testing.assert_allclose(result["train_loss"], result["member_train_loss"].mean("member"), rtol=1e-12)
     assert int(result["degrees_of_freedom"]) == 11
+    assert {name: result[name].values.tolist() for name in ("ntk_step", "kernel_step", "layer", "step")} == {
+        "ntk_step": [0, 1, 6], "kernel_step": [0, 6], "layer": [2, 3], "step": [0, 1, 6]
+    }  # fmt: skip
     assert result.attrs["errors"] == "delete-one jackknife over 12 groups of 2 members"
 
 

@@ -188,7 +188,8 @@ def _labelled(groups: xr.Dataset, estimates: Mapping[str, Array]) -> xr.Dataset:
     data: dict[str, Any] = {name: (_DIMS[name.removesuffix("_stderr")], value) for name, value in estimates.items()}
     data["degrees_of_freedom"] = count - 1
     single = [name for name in groups if "member" in groups[name].dims]
-    kept = groups[[*single, "learning_rate"]].drop_vars("group", errors="ignore")
+    others = set(groups.data_vars) - {*single, "learning_rate"}
+    kept = groups.drop_vars([*others, "group"])  # and all other coordinates
     members = f"{size} members" + (f" ({size // 2} antithetic pairs)" if bool(groups["pairs"]) else "")
     return kept.assign(data).assign_attrs(errors=f"delete-one jackknife over {count} groups of {members}")
 
