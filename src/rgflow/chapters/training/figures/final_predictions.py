@@ -70,12 +70,21 @@ def _draw_histogram(axes: Axes, theory: xr.Dataset, trained: xr.Dataset, sample:
         mean1 = float(at_width(theory, "prediction_mean", width).isel(here))
         variance1 = at_width(theory, "prediction_covariance", width).isel(step=-1, sample_1=sample, sample_2=sample)
         axes.plot(fine, _gaussian(fine, mean1, float(variance1)), "--", color="0.4", lw=0.8)
-    z = (values.mean() - mean) / float(trained["prediction_mean_stderr"].isel(here))
-    note = f"$z={z:+.1f}$\n" + rf"$s/\sigma={values.std(ddof=1) / sd:.2f}$"
+    note = _score(theory, trained, here, mean) + "\n" + rf"$s/\sigma={values.std(ddof=1) / sd:.2f}$"
     axes.annotate(note, (0.02, 0.97), xycoords="axes fraction", va="top", fontsize=6)
     axes.xaxis.set_major_locator(MaxNLocator(4))
     axes.set(yticks=[], xlim=(edges[0], edges[-1]))
     axes.spines["left"].set_visible(False)
+
+
+def _score(theory: xr.Dataset, trained: xr.Dataset, here: dict[str, int], mean: float) -> str:
+    """z of the mean of the whole ensemble against infinite width, and with order 1/n."""
+    estimate, stderr = (float(trained[f"prediction_mean{suffix}"].isel(here)) for suffix in ("", "_stderr"))
+    note = f"$z={(estimate - mean) / stderr:+.1f}$"
+    if not has_next_order(theory):
+        return note
+    beyond = estimate - float(at_width(theory, "prediction_mean", int(trained["width"])).isel(here))
+    return f"{note}, with $1/n$: ${beyond / stderr:+.1f}$"
 
 
 def _gaussian(z: NDArray[np.float64], mean: float, variance: float) -> NDArray[np.float64]:

@@ -59,5 +59,8 @@ def _draw_ratios(axes: Axes, generalization: xr.Dataset) -> None:
     used = [depth / width for depth in depths for width in generalization["width"].values]
     axes.plot(np.repeat(depths, generalization.sizes["width"]), used, "_", color="0.5", label="networks of the study")
     axes.set_xticks(depths)
+    high = axes.get_ylim()[1]
+    axes.set_xlim(depths.min() - 1, depths.max() + 1)
     axes.set(xlabel="depth $L$", ylabel="$L/n$", yscale="log")
-    axes.legend()
+    axes.set_ylim(0.7 * min(used), 8 * high)
+    axes.legend(loc="upper left")
