@@ -73,7 +73,7 @@ def test_critical_of_an_activation_without_critical_point_stops_early() -> None:
         Study({"study": "test", "networks": {"activation": "sigmoid"}})
 
 
-TRAINING_LABELS = {"train": "24", "rates": "b=0.0-W=1.0", "step_fraction": "0.5"}
+TRAINING_LABELS = {"train": "24", "rates": "b=0-W=1", "step_fraction": "0.5"}
 
 
 def test_specs_hold_exactly_what_a_stage_consumes() -> None:

@@ -43,10 +43,10 @@ def _initialization(choice: str | Scales) -> Any:
 
 
 def _initialization_label(choice: str | Scales) -> str:
-    return choice if isinstance(choice, str) else f"Cb={_short(choice.C_b)}-CW={_short(choice.C_W)}"
+    return choice if isinstance(choice, str) else f"Cb={short(choice.C_b)}-CW={short(choice.C_W)}"
 
 
-def _short(value: float) -> str:
+def short(value: float) -> str:
     """The shortest text that means this number: different numbers have different texts."""
     return repr(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from rgflow.chapters.networks.axes import BLOCK_CELL, CELL, WIDE_CELL
+from rgflow.chapters.networks.axes import BLOCK_CELL, CELL, WIDE_CELL, short
 from rgflow.study.stage import Axis, Config
 
-SWEEPS = ("train", "rates", "step_fraction")
+SWEEPS = ("rates", "step_fraction", "train")
 TRAINING_CELL = (*CELL, *SWEEPS)
 WIDE_TRAINING_CELL = (*CELL, *SWEEPS, WIDE_CELL[-1])
+OVER_DEPTH = tuple(axis for axis in TRAINING_CELL if axis != "depth")
+OVER_SAMPLES = ("activation", "init", *SWEEPS[:2], "depth")  # numbers with a point are not the last in a path
 BLOCK_TRAINING_CELL = (*WIDE_TRAINING_CELL, BLOCK_CELL[-1])
 
 
@@ -27,7 +29,7 @@ def _rates(config: Config, _section: str) -> Mapping[str, Any]:
 
 def _rates_label(choice: Any) -> str:
     """Different tensors have different labels, since different numbers have different texts."""
-    return choice if isinstance(choice, str) else f"b={choice.lambda_b!r}-W={choice.lambda_W!r}"
+    return choice if isinstance(choice, str) else f"b={short(choice.lambda_b)}-W={short(choice.lambda_W)}"
 
 
 def _step_fractions(config: Config, _section: str) -> Mapping[str, float]:
@@ -36,7 +38,7 @@ def _step_fractions(config: Config, _section: str) -> Mapping[str, float]:
 
 
 AXES = (
-    Axis("train", r"\d+", _train_counts),
     Axis("rates", r"[^/~]+", _rates),
     Axis("step_fraction", r"[^/~]+", _step_fractions),
+    Axis("train", r"\d+", _train_counts),
 )

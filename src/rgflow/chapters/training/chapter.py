@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from rgflow.chapters.networks.axes import AXES as NETWORK_AXES
-from rgflow.chapters.networks.axes import CELL
 from rgflow.chapters.training import cost
 from rgflow.chapters.training.axes import (
     AXES,
     BLOCK_TRAINING_CELL,
-    SWEEPS,
+    OVER_DEPTH,
+    OVER_SAMPLES,
     TRAINING_CELL,
     WIDE_TRAINING_CELL,
 )
@@ -21,8 +21,6 @@ HOME = "rgflow.chapters.training"
 _NETWORK = {"inputs": "inputs", "hyperparameters": "theory/hyperparameters"}
 _TRAINED_NETWORK = {**_NETWORK, "learning_rate": "theory/learning_rate"}
 _SIDES = {"theory": "theory/training", "experiment": "training/combine"}
-_OVER_DEPTH = ("activation", "init", *SWEEPS)
-_OVER_SAMPLES = (*CELL, *SWEEPS[1:])
 LEAST_GROUPS = 4
 ACTIVATIONS = NETWORK_AXES[0]
 _MOST_BYTES = 2.0**33  # of tensors
@@ -99,7 +97,7 @@ STAGES = (
         "theory/generalization",
         run=f"{HOME}.generalization",
         summary="expected test loss against width and depth",
-        axes=_OVER_DEPTH,
+        axes=OVER_DEPTH,
         section="training",
         reads={"theory": "theory/training"},
         config=("networks.width",),
@@ -142,7 +140,7 @@ STAGES = (
         "comparison/learning_curve",
         run=f"{HOME}.learning_curve",
         summary="test loss against the number of train samples",
-        axes=_OVER_SAMPLES,
+        axes=OVER_SAMPLES,
         section="training",
         reads=_SIDES,
         when=_has_curve,
@@ -171,14 +169,14 @@ FIGURES = (
         "learning_curves",
         f"{HOME}.figures.learning_curves",
         {"curve": "comparison/learning_curve"},
-        _OVER_SAMPLES,
+        OVER_SAMPLES,
         "learning_curves",
     ),
     Figure(
         "generalization",
         f"{HOME}.figures.generalization",
         {"generalization": "theory/generalization"},
-        _OVER_DEPTH,
+        OVER_DEPTH,
         "generalization",
     ),
 )
