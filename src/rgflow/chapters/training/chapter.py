@@ -48,6 +48,8 @@ def _has_curve(config: Config, cell: Cell) -> bool:
 def require(config: Config) -> None:
     """Stop before any job if there are too few networks for errors, too few samples, or too many for order 1/n."""
     training = config.training
+    if config.networks.residual is not None:  # they have as many outputs as hidden neurons
+        raise RgflowError("config: training: residual networks are sampled, not trained; give training: null")
     if training.members < LEAST_GROUPS * training.group:
         raise RgflowError(
             f"config: training.members = {training.members}: errors need at least {LEAST_GROUPS} groups of {training.group}"
