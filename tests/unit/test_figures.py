@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import xarray as xr
 from matplotlib.figure import Figure
-from rgflow.comparison.training import compare_training
 from synthetic import (
     WIDTHS,
     ensembles,
@@ -27,6 +26,7 @@ from rgflow.chapters.training.figures.final_predictions import spread_test_sampl
 from rgflow.comparison.compare import compare, compare_exact
 from rgflow.comparison.exponents import depth_exponents
 from rgflow.comparison.quantities import DNTK, INITIALIZATION
+from rgflow.comparison.training import compare_training
 from rgflow.errors import RgflowError
 from rgflow.figures.component import along_layers, tensor_symbol
 from rgflow.figures.style import new_figure, save_figure, width_colors
