@@ -36,7 +36,9 @@ if TYPE_CHECKING:
     from rgflow.theory.learning.linear_posterior import linear_posterior
     from rgflow.theory.learning.one_hidden_layer import one_hidden_layer_posterior
     from rgflow.theory.learning.training import training_theory
+    from rgflow.training.combine import training_difference
     from rgflow.training.ensemble import train_ensemble
+    from rgflow.training.spec import TrainingSpec
 
 __version__ = version("rgflow")
 
@@ -44,6 +46,7 @@ __all__ = [
     "Activation",
     "Network",
     "RgflowError",
+    "TrainingSpec",
     "action",
     "activation",
     "advise",
@@ -68,6 +71,7 @@ __all__ = [
     "sample_posterior",
     "stream_infinite_width",
     "train_ensemble",
+    "training_difference",
     "training_theory",
     "wick",
 ]
@@ -76,6 +80,7 @@ _HOME = {
     "Activation": "rgflow.activations.registry",
     "Network": "rgflow.network",
     "RgflowError": "rgflow.errors",
+    "TrainingSpec": "rgflow.training.spec",
     "activation": "rgflow.activations.registry",
     "advise": "rgflow.practice.advise",
     "bayes_theory": "rgflow.theory.learning.bayes",
@@ -97,6 +102,7 @@ _HOME = {
     "sample_posterior": "rgflow.posterior.blocks",
     "stream_infinite_width": "rgflow.streaming",
     "train_ensemble": "rgflow.training.ensemble",
+    "training_difference": "rgflow.training.combine",
     "training_theory": "rgflow.theory.learning.training",
 }
 

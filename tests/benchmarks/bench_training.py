@@ -1,6 +1,7 @@
 """Training speed of ensembles: ours against vmap(grad), a loop over modules and the rate of batched matrix products.
 
-Run alone on one core: python tests/benchmarks/bench_training.py. Prints ratios of one run.
+Run on one core: python tests/benchmarks/bench_training.py. All that is compared runs in turn, in short bursts of CPU time, and
+ratios are medians over the turns: other work on the machine slows both sides of a ratio alike.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from itertools import pairwise
+from statistics import median
 
 import numpy as np
 import torch
@@ -24,18 +26,24 @@ SIZES = [  # widths, train samples
     ((64, 128, 128, 10), 100),
     ((64, 512, 512, 10), 100),
 ]
-SECONDS = 1.0
+TURNS, BURST = 15, 0.03
 RATE = 1e-5
+Call = Callable[[], object]
 
 
-def seconds_per_call(call: Callable[[], object]) -> float:
-    """CPU seconds per call after a warm-up call."""
+def seconds_per_call(call: Call, burst: float) -> float:
+    """CPU seconds per call in one burst, after a warm-up call."""
     call()
     calls, start = 0, time.process_time()
-    while (elapsed := time.process_time() - start) < SECONDS:
+    while (elapsed := time.process_time() - start) < burst:
         call()
         calls += 1
     return elapsed / calls
+
+
+def seconds_of(calls: list[Call]) -> float:
+    """Seconds of several calls, each in a burst of its own that shares the time of one."""
+    return sum(seconds_per_call(call, BURST / len(calls)) for call in calls)
 
 
 def random_task(widths: tuple[int, ...], samples: int) -> Task:
@@ -45,11 +53,11 @@ def random_task(widths: tuple[int, ...], samples: int) -> Task:
     return Task(x, y, x[:1])
 
 
-def ours(network: Network, task: Task) -> float:
-    """Seconds per member and step."""
-    chunk = Chunk(network, task, TrainingSpec(seed=0, learning_rate=RATE, steps=(0,)), 0, torch.device("cpu"))
-    updates = chunk._updates()
-    return seconds_per_call(lambda: next(updates)) / chunk.size
+def ours(network: Network, task: Task) -> Call:
+    """A step of a chunk."""
+    spec = TrainingSpec(seed=0, learning_rate=RATE, steps=(0,))
+    updates = Chunk(network, task, spec, 0, torch.device("cpu"))._updates()
+    return lambda: next(updates)
 
 
 def output(parameters: list[torch.Tensor], x: torch.Tensor) -> torch.Tensor:
@@ -67,8 +75,8 @@ def random_parameters(widths: tuple[int, ...], *members: int) -> list[torch.Tens
     return [parameter for layer in layers for parameter in layer]
 
 
-def vmap_grad(widths: tuple[int, ...], task: Task, members: int) -> float:
-    """Seconds per member and step of torch.func.vmap(grad) with in-place updates."""
+def vmap_grad(widths: tuple[int, ...], task: Task, members: int) -> Call:
+    """A step of torch.func.vmap(grad) with in-place updates."""
     x, y = (torch.as_tensor(values, dtype=torch.float32) for values in (task.train_inputs, task.train_targets))
     parameters = random_parameters(widths, members)
 
@@ -81,11 +89,11 @@ def vmap_grad(widths: tuple[int, ...], task: Task, members: int) -> float:
         for parameter, gradient in zip(parameters, gradients(parameters), strict=True):
             parameter.sub_(gradient, alpha=RATE)
 
-    return seconds_per_call(step) / members
+    return step
 
 
-def module_loop(widths: tuple[int, ...], task: Task) -> float:
-    """Seconds per member and step of a Python loop over members with autograd and SGD."""
+def module_loop(widths: tuple[int, ...], task: Task) -> Call:
+    """A step of one member in a Python loop over members, with autograd and SGD."""
     x, y = (torch.as_tensor(values, dtype=torch.float32) for values in (task.train_inputs, task.train_targets))
     parameters = [parameter.requires_grad_() for parameter in random_parameters(widths)]
     optimizer = torch.optim.SGD(parameters, lr=RATE)
@@ -95,20 +103,61 @@ def module_loop(widths: tuple[int, ...], task: Task) -> float:
         (0.5 * (output(parameters, x) - y).square().sum()).backward()
         optimizer.step()
 
-    return seconds_per_call(step)
+    return step
 
 
-def products(widths: tuple[int, ...], samples: int, members: int) -> float:
-    """Seconds per member and step of the matrix products alone: the bound set by bmm on the same shapes."""
-    total = 0.0
+def products(widths: tuple[int, ...], samples: int, members: int, rows_are_samples: bool) -> list[Call]:
+    """The matrix products of a step alone, each on arrays of its own.
+
+    Signals and cotangents lie in memory as (neuron, sample) or as (sample, neuron); the faster order is the bound.
+    """
+    calls: list[Call] = []
     for layer, (n_in, n_out) in enumerate(pairwise(widths)):
-        weight, cotangent = torch.randn(members, n_out, n_in), torch.randn(members, n_out, samples)
-        signal = torch.randn(members, n_in, samples)
-        total += seconds_per_call(lambda w=weight, s=signal: torch.bmm(w, s))
-        total += seconds_per_call(lambda w=weight, c=cotangent, s=signal: w.baddbmm_(c, s.mT, alpha=-RATE))
+        w = torch.randn(members, n_out, n_in)
+        c, z = (_columns(members, n_out, samples, rows_are_samples) for _ in range(2))
+        s, below = (_columns(members, n_in, samples, rows_are_samples) for _ in range(2))
+        calls.append(lambda w=w, s=s, z=z: _product(w, s, z, rows_are_samples))
+        calls.append(lambda w=w, c=c, s=s: w.baddbmm_(c, s.mT, alpha=-RATE))
         if layer:
-            total += seconds_per_call(lambda w=weight, c=cotangent: torch.bmm(w.mT, c))
-    return total / members
+            calls.append(lambda w=w, c=c, below=below: _product(w.mT, c, below, rows_are_samples))
+    return calls
+
+
+def _columns(members: int, neurons: int, samples: int, rows_are_samples: bool) -> torch.Tensor:
+    """Random (member, neuron, sample), in the chosen order in memory."""
+    if rows_are_samples:
+        return torch.randn(members, samples, neurons).mT
+    return torch.randn(members, neurons, samples)
+
+
+def _product(left: torch.Tensor, right: torch.Tensor, out: torch.Tensor, transposed: bool) -> None:
+    """out = left @ right, asked for in the order of memory."""
+    if transposed:
+        torch.bmm(right.mT, left.mT, out=out.mT)
+    else:
+        torch.bmm(left, right, out=out)
+
+
+def compare(widths: tuple[int, ...], samples: int) -> str:
+    """One line of the table."""
+    task, network = random_task(widths, samples), Network("tanh", widths, 0.0, 1.0, lambda_b=1.0)
+    members = members_per_chunk(network, samples)
+    calls = {
+        "ours": [ours(network, task)],
+        "vmap": [vmap_grad(widths, task, members)],
+        "loop": [module_loop(widths, task)],
+        "columns": products(widths, samples, members, rows_are_samples=False),
+        "rows": products(widths, samples, members, rows_are_samples=True),
+    }
+    turns = [{name: seconds_of(each) for name, each in calls.items()} for _ in range(TURNS)]
+    own = [turn["ours"] for turn in turns]
+    vmap = median(turn["vmap"] / turn["ours"] for turn in turns)
+    loop = median(members * turn["loop"] / turn["ours"] for turn in turns)
+    bound = min(median(turn[order] / turn["ours"] for turn in turns) for order in ("columns", "rows"))
+    label = "-".join(map(str, widths))
+    return (
+        f"{label:>22} {samples:8} {members:6} {1e6 * median(own) / members:8.1f} {vmap:6.2f} {loop:6.2f} {bound:13.0%}"
+    )
 
 
 def main() -> None:
@@ -117,16 +166,7 @@ def main() -> None:
     print("training, tanh, float32, one thread; times in us per member and step, ratios to ours")
     print(f"{'widths':>22} {'samples':>8} {'chunk':>6} {'ours':>8} {'vmap':>6} {'loop':>6} {'bound by bmm':>13}")
     for widths, samples in SIZES:
-        task, network = random_task(widths, samples), Network("tanh", widths, 0.0, 1.0, lambda_b=1.0)
-        members = members_per_chunk(network, samples)
-        time_ours = ours(network, task)
-        peers = (vmap_grad(widths, task, members), module_loop(widths, task), products(widths, samples, members))
-        vmap, loop, bound = (peer / time_ours for peer in peers)
-        label = "-".join(map(str, widths))
-        print(
-            f"{label:>22} {samples:8} {members:6} {1e6 * time_ours:8.1f} {vmap:6.2f} {loop:6.2f} {bound:13.0%}",
-            flush=True,
-        )
+        print(compare(widths, samples), flush=True)
 
 
 if __name__ == "__main__":

@@ -15,8 +15,12 @@ from torch.func import hessian, jacfwd, jacrev
 from rgflow.errors import RgflowError
 from rgflow.network import Network
 from rgflow.task import Task
+from rgflow.theory.initialization.finite_width import tensor_randomizations
 from rgflow.theory.initialization.tensors import initialization_theory
 from rgflow.theory.learning.bayes import bayes_theory, condition_next
+from rgflow.theory.learning.evidence import evidence_map
+from rgflow.theory.learning.linear_posterior import linear_posterior
+from rgflow.variables.library import library
 
 TRAIN, OUTPUTS = 2, 2
 NETWORKS = {
@@ -180,7 +184,7 @@ def test_log_weights_vary_as_the_gradient_of_the_evidence_says(data: dict[str, n
 def test_errors_bound_what_more_accurate_averages_change(data: dict[str, np.ndarray], noise: float) -> None:
     task, network = Task(**data), NETWORKS["smooth"]
     coarse, fine = (
-        condition_next(network, task, noise, tensors("smooth", task.inputs.tobytes(), rtol)) for rtol in (1e-4, 1e-11)
+        condition_next(network, task, noise, [tensors("smooth", task.inputs.tobytes(), rtol)]) for rtol in (1e-4, 1e-11)
     )
     moved = 0.0
     for name in coarse:
@@ -205,6 +209,30 @@ def test_a_network_without_hidden_layer_is_exact_at_infinite_width(data: dict[st
     assert "preactivation_kernel" not in found
 
 
+def test_every_variable_is_registered(data: dict[str, np.ndarray]) -> None:
+    library().validate(bayes_theory(NETWORKS["smooth"], **data, noise=0.1), "here")
+    library().validate(linear_posterior(Network("linear", (3, 4, OUTPUTS), 0.1, 1.0), **data, noise=0.5), "here")
+    grid = {"C_b": [0.1], "C_W": [1.0], "depth": [2]}
+    library().validate(evidence_map("relu", data["train_inputs"], data["train_targets"], **grid, noise=0.1), "here")
+
+
 def test_residual_networks_are_refused_beyond_infinite_width(data: dict[str, np.ndarray]) -> None:
     with pytest.raises(RgflowError, match='Bayesian inference to order "next" needs a plain network'):
         bayes_theory(Network("tanh", (3, 2, 2, OUTPUTS), 0.1, 1.0, xi_2=0.5), **data)
+
+
+@pytest.mark.parametrize("activation", ["gelu", "relu"])
+def test_many_samples_come_with_the_scatter_of_their_nodes(activation: str) -> None:
+    """Four train samples and one more, certified, and from the eight sets of nodes that many samples get."""
+    rng = np.random.default_rng(6)
+    task = Task(rng.normal(size=(4, 3)), rng.normal(size=(4, OUTPUTS)), rng.normal(size=(1, 3)))
+    network, tensors = Network(activation, (3, 16, 8, 12, OUTPUTS), 0.1, 1.3), ("K", "G1", "V")
+    certified = condition_next(network, task, 0.3, [initialization_theory(network, task.inputs, tensors)])
+    nodes = tensor_randomizations(network, task.inputs, tensors, layer="all", nodes=2**12)
+    sampled = condition_next(network, task, 0.3, nodes)
+    for quantity in ("posterior_mean", "posterior_covariance", "log_evidence", "hidden_kernel", "preactivation_kernel"):
+        exact, found, error = (
+            of[f"{quantity}1{end}"] for of, end in ((certified, ""), (sampled, ""), (sampled, "_error"))
+        )
+        assert float((abs(found - exact) / (error + certified[f"{quantity}1_error"])).max()) < 5.0, quantity
+        assert 1e-7 < float((error / abs(exact).max()).max()) < 0.2, quantity

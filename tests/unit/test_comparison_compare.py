@@ -112,7 +112,8 @@ def test_two_widths_are_fitted_linearly(theory: xr.Dataset) -> None:
 
 def test_everything_stored_is_finite(compared: xr.Dataset) -> None:
     for name, array in compared.data_vars.items():
-        assert array.dtype.kind in "bi" or np.isfinite(array.values).all(), name
+        certain = name == "degrees_of_freedom"  # infinitely many: the errors are given
+        assert certain or array.dtype.kind in "bi" or np.isfinite(array.values).all(), name
 
 
 def test_different_setups_are_noticed_in_the_exact_layer(theory: xr.Dataset) -> None:

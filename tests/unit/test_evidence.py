@@ -20,7 +20,7 @@ GRID: dict[str, Any] = {"C_b": (0.0, 0.4), "C_W": (0.8, 1.5, 2.5), "depth": (4, 
 
 @pytest.mark.parametrize("activation", ["relu", "tanh"])
 def test_every_cell_is_the_theory_of_its_network(activation: str) -> None:
-    found = evidence_map(activation, X, Y, **GRID, noise=0.1, rtol=1e-10)
+    found = evidence_map(activation, X, Y, **GRID, noise=0.1)
     for depth, C_b, C_W in product(GRID["depth"], GRID["C_b"], GRID["C_W"]):
         network = Network(activation, (4, *[7] * (depth - 1), 2), C_b, C_W)
         expected, cell = bayes_theory(network, X, Y, X[:1], noise=0.1), found.sel(depth=depth, C_b=C_b, C_W=C_W)
@@ -32,6 +32,25 @@ def test_every_cell_is_the_theory_of_its_network(activation: str) -> None:
                 C_W,
             )
         assert float(cell["log_evidence_bound"]) == pytest.approx(-3 * np.log(2 * np.pi * 0.1), rel=1e-14)
+
+
+def test_many_samples_agree_with_quadrature_within_their_errors() -> None:
+    x, y = RNG.normal(size=(13, 4)), RNG.normal(size=(13, 1))
+    found = evidence_map("relu", x, y, C_b=[0.1], C_W=[1.5], depth=[2, 3], noise=0.5, nodes=2**12).squeeze()
+    for depth in (2, 3):
+        network, cell = Network("relu", (4, *[7] * (depth - 1), 1), 0.1, 1.5), found.sel(depth=depth)
+        exact = bayes_theory(network, x, y, x[:1], noise=0.5, nodes=0)
+        for name in ("log_evidence1", "log_weight_variance"):
+            error = float(cell[f"{name}_error"])
+            assert abs(float(cell[name] - exact[name])) < 5.0 * error
+            assert 1e-4 < error < 2.0
+        assert float(cell["log_evidence"]) == pytest.approx(float(exact["log_evidence"]), rel=1e-10)
+
+
+def test_too_many_samples_for_memory_are_refused() -> None:
+    x = RNG.normal(size=(150, 4))
+    with pytest.raises(RgflowError, match="ask for fewer inputs or tensors"):
+        evidence_map("relu", x, x[:, :1], C_b=[0.1], C_W=[1.5], depth=[3], noise=0.5)
 
 
 def test_the_impossible_width_is_where_order_one_over_n_meets_the_bound() -> None:

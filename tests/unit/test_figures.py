@@ -232,9 +232,7 @@ def test_loss_curves_hold_theory_and_ensemble_means(
     )
 
 
-def test_what_order_one_over_n_explains_is_taken_off_below(
-    figures: dict[str, Figure], sources: dict[str, dict[str, object]]
-) -> None:
+def test_what_order_one_over_n_explains_is_taken_off_below(figures: dict[str, Figure]) -> None:
     """Means are shifted by exactly 2/n in these ensembles, as order 1/n says; the panel shows n times that."""
     path = figures["nearly_kernel"].axes[0]
     total = next(line for line in path.lines if line.get_label() == "order $1/n$")

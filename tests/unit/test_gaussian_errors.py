@@ -8,6 +8,7 @@ from typing import Any
 import mpmath as mp
 import numpy as np
 import pytest
+from dense_averages import DenseAverages
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -23,6 +24,7 @@ from rgflow.gaussian.single import estimated_mean, single_mean
 from rgflow.theory.criticality.critical import _zeros_of_curvature
 from rgflow.theory.criticality.phase_diagram import fixed_point
 from rgflow.theory.depth.single_input import single_input_theory
+from rgflow.theory.learning.output import output_kernels
 
 FUNCTIONS: dict[str, Any] = {
     "tanh": mp.tanh,
@@ -86,10 +88,13 @@ def test_theory_of_a_steep_activation_from_a_file(factor: float, tmp_path: Path)
         np.testing.assert_allclose(found[name], expected[name] / scale**power, rtol=1e-9, err_msg=name)
 
 
-def test_kinks_that_are_not_declared_are_refused(tmp_path: Path) -> None:
-    (tmp_path / "own.py").write_text("import torch\ndef bent(z):\n    return torch.abs(z) + z\n")
+def test_kinks_that_are_not_declared_are_refused() -> None:
+    def tower(z: Any, order: int) -> list[Any]:
+        return [np.abs(z) + z, np.sign(z) + 1.0, *[0.0 * z] * order][: order + 1]
+
+    bent = Activation("bent", tower=tower, analytic_radius=1.0, quadrature_radius=1.0)
     with pytest.raises(RgflowError, match="declare the kinks or analytic_radius"):
-        single_input_theory(rgflow.Network(f"{tmp_path}/own.py:bent", (5, 9, 9, 9), 0.1, 0.3), 1.0)
+        single_input_theory(rgflow.Network(bent, (5, 9, 9, 9), 0.1, 0.3), 1.0)
 
 
 def test_means_that_need_too_many_nodes_are_one_line() -> None:
@@ -147,9 +152,10 @@ def test_close_pair_of_fixed_points_is_seen(low: float, high: float) -> None:
     assert fixed_point(activation("monomial", power=2), 3 * C_W * low * high, C_W) == pytest.approx(low, rel=1e-9)
 
 
-def test_close_pair_of_critical_kernels_is_seen() -> None:
+@pytest.mark.parametrize("scale", [1.0, 1.2, 1.3])
+def test_close_pair_of_critical_kernels_is_seen(scale: float) -> None:
     """sigma = z + a z^3 + b z^5 with <sigma sigma''>_K / K = 6a + 3(20b + 6a^2) K + 390ab K^2 + 2100 b^2 K^3."""
-    a, b = -0.6601307187581546, 0.028011204481792716
+    a, b = -0.6601307187581546 * scale, 0.028011204481792716 * scale**2  # zeros at 1, 1.02 and 2.36 over the scale
 
     def tower(z: Any, order: int) -> list[Any]:
         powers = zip(*(power_tower(z, power, order) for power in (1, 3, 5)), strict=True)
@@ -159,3 +165,34 @@ def test_close_pair_of_critical_kernels_is_seen() -> None:
     assert roots[1] / roots[0] < 1.03  # the scan has six points per decade
     sigma = Activation("quintic", tower=tower, quadrature_radius=1.0)
     np.testing.assert_allclose(_zeros_of_curvature(sigma), roots, rtol=1e-8)
+
+
+def test_dense_averages_of_zero_inputs_and_of_large_ones() -> None:
+    """The second is refused before it takes 6.8 GB."""
+    zero = DenseAverages(activation("gelu"), np.zeros((2, 2)))
+    np.testing.assert_allclose(zero.mean((1, 1)), np.full((2, 2), 0.25), rtol=1e-13)
+    with pytest.raises(RgflowError, match="scale the inputs down"):
+        DenseAverages(activation("tanh"), 1e4 * np.array([[1.0, 0.3], [0.3, 1.0]]))
+
+
+@pytest.mark.parametrize("radius", [np.pi / 2, 3.0, 8.0, 20.0])
+@pytest.mark.parametrize("K", [0.5, 4.0])
+def test_dense_averages_state_their_error(radius: float, K: float) -> None:
+    S = K * np.array([[1.0, 0.3], [0.3, 0.8]])
+    exact = Expectations(activation("tanh"), S, rtol=1e-12).pair(1)
+    dense = DenseAverages(steep(1.0, radius), S)
+    try:
+        found = dense.mean((1, 1))
+    except RgflowError:
+        assert radius > 3.0
+        return
+    assert np.max(np.abs(found - exact)) / np.max(exact) <= dense.error
+
+
+def test_learning_falls_back_on_quadrature_where_the_expansion_does_not_converge() -> None:
+    x = np.random.default_rng(2).normal(size=(3, 4))
+    net = rgflow.Network("tanh", (4, 9, 9), 0.1, 60.0)
+    with pytest.raises(RgflowError, match="more than 1200 powers"):
+        rgflow.infinite_width_theory(net, x)
+    K, _ = output_kernels(net, x)
+    np.testing.assert_allclose(K, rgflow.initialization_theory(net, x, ("K",))["K"].values[-1], rtol=1e-9)

@@ -80,7 +80,7 @@ def regression_on_a_line(n: int) -> tuple[Network, Any, Any, Any]:
 def test_predictions_for_relu_on_a_line_to_condition_times_rounding(n: int) -> None:
     net, x, y, test = regression_on_a_line(n)
     _, Theta = exact_kernels(net, np.concatenate([x, test]))
-    found = rgflow.training_theory(net, x, y, test, steps=[0, 1])["kernel_mean_limit"].values[n:]
+    found = rgflow.training_theory(net, x, y, test, steps=[0, 1], order="leading")["kernel_mean_limit"].values[n:]
     condition = np.linalg.cond(Theta[:n, :n].astype(float))
     assert np.abs(found - conditioned(Theta, n, y)).max() < 30 * condition * np.finfo(float).eps
 
@@ -89,7 +89,7 @@ def test_posterior_variance_for_relu_on_a_line_is_right_and_not_negative() -> No
     n = 15
     net, x, y, test = regression_on_a_line(n)
     K, _ = exact_kernels(net, np.concatenate([x, test]))
-    posterior = np.diag(rgflow.bayes_theory(net, x, y, test)["posterior_covariance"])
+    posterior = np.diag(rgflow.bayes_theory(net, x, y, test, order="leading")["posterior_covariance"])
     right = (K[n:, n:] - conditioned(K, n, K[:n, n:])).diagonal().astype(float)
     tolerance = 30 * np.linalg.cond(K[:n, :n].astype(float)) * np.finfo(float).eps * right.max()
     np.testing.assert_allclose(posterior[n:], right, rtol=0, atol=tolerance)
@@ -107,7 +107,7 @@ def conditioned(M: Any, n: int, y: Any) -> Any:
 
 def test_train_loss_of_many_inputs_on_a_line_falls() -> None:
     net, x, y, test = regression_on_a_line(500)
-    theory = rgflow.training_theory(net, x, y, test, steps=[0, 10**6, 10**9, 10**12, 10**15])
+    theory = rgflow.training_theory(net, x, y, test, steps=[0, 10**6, 10**9, 10**12, 10**15], order="leading")
     loss = theory["train_loss"].values
     assert np.all(loss[1:] <= loss[:-1] * (1 + 1e-9) + 1e-12)
     assert loss[-1] < 1e-9
@@ -162,7 +162,7 @@ def test_what_leaves_the_range_of_the_precision_is_one_line() -> None:
         with pytest.raises(RgflowError, match=r"K is .* at layer 12\d: below the range of float32, 1.2e-38"):
             infinite_width_theory(relu(depth), x, "float32")
     with pytest.raises(RgflowError, match=r"K is .* at layer 102\d: below the range of float64"):
-        rgflow.training_theory(relu(1200), x[:2], [[1.0] * 8] * 2, x[2:], steps=[0])
+        rgflow.training_theory(relu(1200), x[:2], [[1.0] * 8] * 2, x[2:], steps=[0], order="leading")
     with pytest.raises(RgflowError, match=r"K is not finite at layer 1\d: beyond the range of float32, 3.4e\+38"):
         infinite_width_theory(relu(40, 2000.0), x, "float32")
 

@@ -56,7 +56,7 @@ OTHER_NAMES = {
 POINTS = np.linspace(-5.0, 5.0, 21) + 0.013
 
 
-@pytest.mark.parametrize(("function", "label"), KNOWN, ids=str)
+@pytest.mark.parametrize(("function", "label"), KNOWN, ids=[f"{n}-{label}" for n, (_, label) in enumerate(KNOWN)])
 def test_known_functions_are_the_registered_activations(function: Any, label: str) -> None:
     found = activation(function)
     assert found.label == label

@@ -15,6 +15,7 @@ from rgflow.posterior.draws import Draws
 from rgflow.posterior.factors import Features, Triangular, smaller_factor
 from rgflow.posterior.layers import Layers, Rows, hidden_layers
 from rgflow.posterior.likelihood import FeatureLikelihood, KernelLikelihood
+from rgflow.posterior.memory import numbers_of_u
 from rgflow.posterior.moves import energy, trajectory
 from rgflow.posterior.particles import effective_fraction, evaluated, systematic, white
 from rgflow.posterior.problem import Problem, has_gradient
@@ -210,6 +211,13 @@ def test_what_has_a_gradient(tmp_path: Path) -> None:
     assert not has_gradient(activation("perceptron"))
     known: list[Activation] = [activation(name) for name in ("relu", "tanh", "hard_tanh", "linear", "elu")]
     assert all(map(has_gradient, known))
+
+
+@pytest.mark.parametrize("widths", [(3, 6, 5, 1), (3, 2, 6, 3, 2), (3, 9, 1)])
+def test_memory_counts_the_numbers_of_a_particle(widths: tuple[int, ...]) -> None:
+    problem = make_problem(Network("tanh", widths, 0.1, 1.6))
+    for layers, samples in ((problem.train, 4), (problem.all, 6)):
+        assert numbers_of_u(problem, samples) == sum(rows * n for rows, n in layers.shapes())
 
 
 def test_streams_are_functions_of_their_key() -> None:

@@ -63,5 +63,5 @@ def test_flow_with_skip_connections_is_that_of_the_library() -> None:
 
 def test_a_kernel_that_explodes_is_named_with_its_layer() -> None:
     chain = Chain((3, *(4,) * 400, 1), (rgflow.activation("relu"),) * 400, (0.0,) * 401, (True,) * 401)
-    with pytest.raises(rgflow.RgflowError, match="layer 100.*grows beyond all bounds"):
+    with pytest.raises(rgflow.RgflowError, match=r"layer 100.*grows beyond all bounds"):
         flow(chain, Point((0.0,) * 401, (20.0,) * 401), np.ones((1, 1)))

@@ -56,7 +56,7 @@ class Module(torch.nn.Module):
         self.network = network
         weights, biases = chunk.parameters.weights, chunk.parameters.biases
         self.weights = torch.nn.ParameterList(weight[member].clone() for weight in weights)
-        self.biases = torch.nn.ParameterList(bias[member, :, 0].clone() for bias in biases)
+        self.biases = torch.nn.ParameterList(bias[member, 0].clone() for bias in biases)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         signal = x
@@ -159,7 +159,7 @@ def test_hidden_metrics_and_their_change_are_those_of_the_signals(task: Task) ->
     for _ in range(2):
         signal, made = torch.as_tensor(task.inputs), []
         for layer, (weight, bias) in enumerate(zip(chunk.parameters.weights, chunk.parameters.biases, strict=True)):
-            z = signal @ weight[3].T + bias[3, :, 0]
+            z = signal @ weight[3].T + bias[3, 0]
             signal = torch.nn.functional.gelu(z)
             if layer < 2:
                 C_b, C_W, n = NETWORK.C_b[layer + 1], NETWORK.C_W[layer + 1], NETWORK.widths[layer + 1]
@@ -203,9 +203,8 @@ def test_a_larger_ensemble_keeps_its_first_members(task: Task) -> None:
 
 def test_members_seeds_and_networks_differ(task: Task) -> None:
     def first(network: Network, seed: int) -> np.ndarray:
-        return train_block(network, task, TrainingSpec(seed=seed, learning_rate=0.05, steps=(0,)), range(2))[
-            "prediction"
-        ].values[:, 0, 0, 0]
+        spec = TrainingSpec(seed=seed, learning_rate=0.05, steps=(0,))
+        return train_block(network, task, spec, range(2))["prediction"].values[:, 0, 0, 0]
 
     wider = Network("gelu", (3, 6, 6, 2), NETWORK.C_b, NETWORK.C_W)
     values = np.concatenate([first(NETWORK, 3), first(NETWORK, 4), first(wider, 3)])
@@ -225,13 +224,13 @@ def test_the_chunk_shrinks_with_the_networks() -> None:
 
 
 def test_an_epoch_of_mini_batches_visits_every_sample_once_in_an_order_of_each_member() -> None:
-    samples = torch.arange(7.0)[None]
+    samples = torch.arange(7.0)[:, None]
     batches = mini_batches(samples, -samples, 3, 3, torch.Generator().manual_seed(1))
     epochs = [[next(batches) for _ in range(3)] for _ in range(2)]
-    orders = [torch.cat([inputs[:, 0] for inputs, _ in epoch], dim=1) for epoch in epochs]
-    assert [inputs.shape[2] for inputs, _ in epochs[0]] == [3, 3, 1]
+    orders = [torch.cat([inputs[:, :, 0] for inputs, _ in epoch], dim=1) for epoch in epochs]
+    assert [inputs.shape[1] for inputs, _ in epochs[0]] == [3, 3, 1]
     for order in orders:
-        assert (order.sort(dim=1).values == samples).all()
+        assert (order.sort(dim=1).values == samples[:, 0]).all()
     assert len(torch.unique(torch.cat(orders), dim=0)) == 6
     assert all((targets == -inputs).all() for epoch in epochs for inputs, targets in epoch)
 
@@ -245,7 +244,7 @@ def test_mini_batches_train_as_a_loop_over_them(task: Task) -> None:
     for _ in range(spec.steps[-1]):
         inputs, targets = next(batches)
         optimizer.zero_grad()
-        torch_loss("mse", module(inputs[1].T), targets[1].T).backward()
+        torch_loss("mse", module(inputs[1]), targets[1]).backward()
         optimizer.step()
     expected = module(torch.as_tensor(task.inputs)).detach().numpy()
     np.testing.assert_allclose(block["prediction"].values[1, -1], expected, rtol=1e-10)

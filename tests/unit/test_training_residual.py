@@ -43,7 +43,7 @@ class Module(torch.nn.Module):
         super().__init__()
         weights, biases = chunk.parameters.weights, chunk.parameters.biases
         self.weights = torch.nn.ParameterList(weight[MEMBER].clone() for weight in weights)
-        self.biases = torch.nn.ParameterList(bias[MEMBER, :, 0].clone() for bias in biases)
+        self.biases = torch.nn.ParameterList(bias[MEMBER, 0].clone() for bias in biases)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         z = x @ self.weights[0].T + self.biases[0]

@@ -6,15 +6,16 @@ the coordinates ``component_quantity`` and the indices of its dims (-1 where a q
 =====================================  =======================  ====================================================
 variable                               dims                     meaning
 =====================================  =======================  ====================================================
-theory                                 component                leading order t
-next_order                             component                coefficient g of 1/n: theory's, else the fitted slope
+theory, theory_error                   component                leading order t, and its numerical error
+next_order, next_order_error           component                coefficient g of 1/n: theory's, else the fitted slope
 next_order_known                       component                whether theory gives g
-next_order_error                       component                numerical error of theory's g, which enters z_next and z_slope
 experiment, stderr                     width, component         e, s
-z_leading                              width, component         (e - t) / s
-z_next                                 width, component         (e - t - g/n) / error where theory gives g, else z_leading
+degrees_of_freedom                     width                    of s, from the number of groups of networks
+z_leading                              width, component         (e - t) / s, as a normal score (see below)
+z_next                                 width, component         (e - t - g/n) / s where theory gives g, else z_leading
 next_order_shift                       width, component         g / (n s): what the next order does to z
 intercept, intercept_stderr            component                c_0 of the free fit e = c_0 + c_1/n (+ c_2/n^2)
+fit_coefficient                        power, component         all coefficients of that fit
 z_intercept                            component                (c_0 - t) / its error
 fit_chi2, fit_p_value                  component                quality of the free fit
 slope, slope_stderr                    component                c_1 of the fit e - t = c_1/n (+ c_2/n^2)
@@ -23,6 +24,10 @@ trend_chi2, trend_p_value              component                quality of that 
 components                             quantity                 number of distinct components
 <z>_max, <z>_rms, <z>_p_value          quantity (, width)       summary of each z above
 =====================================  =======================  ====================================================
+
+Every z is a *normal score*: errors from G groups make (e - t)/s follow Student's distribution with G - 1 degrees of freedom,
+and z is the normal deviate of the same p-value. Numerical errors of theory are part of the error. Fits weigh widths by errors
+that are pooled over the components of a quantity, so that weights do not follow the fluctuations of what they weigh.
 
 The variables of the two fits need at least two widths. Quadratic terms are fitted from three widths on.
 
@@ -38,7 +43,7 @@ import numpy as np
 import xarray as xr
 
 from rgflow.comparison.quantities import INITIALIZATION, Quantity
-from rgflow.comparison.statistics import SeriesFit, fit_series, look_elsewhere
+from rgflow.comparison.statistics import SeriesFit, fit_series, look_elsewhere, normal_score, pooled_weights
 from rgflow.errors import RgflowError
 
 ROUNDING = 1e-6
@@ -76,7 +81,8 @@ def compare(theory: xr.Dataset, experiment: xr.Dataset, quantities: tuple[Quanti
     RgflowError
         Nothing in common, different labels, non-finite values, or a component without fluctuations that disagrees.
     """
-    scored = _add_z_scores(_add_trend(_flat(theory, experiment, quantities)))
+    flat = _with_dof(_flat(theory, experiment, quantities), experiment)
+    scored = _add_z_scores(_add_trend(flat))
     return _add_summary(scored, quantities)
 
 
@@ -104,8 +110,8 @@ def compare_exact(exact: xr.Dataset, ensembles: xr.Dataset) -> xr.Dataset:
     widths = ensembles["width"].values
     each = [_flat(exact.sel(width=n), ensembles.sel(width=[n]), INITIALIZATION) for n in widths]
     flat = xr.concat(each, "width", data_vars="all")[["theory", "experiment", "stderr"]].rename(theory="exact")
-    flat = flat.transpose("width", "component")
-    return _add_summary(flat.assign(z_exact=(flat["experiment"] - flat["exact"]) / flat["stderr"]), INITIALIZATION)
+    flat = _with_dof(flat.transpose("width", "component"), ensembles)
+    return _add_summary(flat.assign(z_exact=_scores(flat, flat["experiment"] - flat["exact"])), INITIALIZATION)
 
 
 def _flat(theory: xr.Dataset, experiment: xr.Dataset, quantities: tuple[Quantity, ...]) -> xr.Dataset:
@@ -123,36 +129,34 @@ def _flat(theory: xr.Dataset, experiment: xr.Dataset, quantities: tuple[Quantity
 
 def _distinct(q: Quantity, theory: xr.Dataset, experiment: xr.Dataset, dims: tuple[str, ...]) -> xr.Dataset:
     """One entry along ``component`` per distinct component of ``q``, labelled by ``dims``."""
-    leading, following, following_error, *measured = _aligned(q, theory, experiment)
-    index = q.distinct_components({str(dim): size for dim, size in leading.sizes.items()})
+    *expected, estimate, stderr = _aligned(q, theory, experiment)
+    index = q.distinct_components({str(dim): size for dim, size in expected[0].sizes.items()})
     pick = {dim: xr.DataArray(positions, dims="component") for dim, positions in index.items()}
-    estimate, stderr = (array.isel(pick).transpose("width", "component").values for array in measured)
-    size = estimate.shape[1]
+    measured = [array.isel(pick).transpose("width", "component").values for array in (estimate, stderr)]
+    size = measured[0].shape[1]
+    known = ("theory", "theory_error", "next_order", "next_order_error")
     return xr.Dataset(
         {
-            "theory": ("component", leading.isel(pick).values),
-            "next_order": ("component", following.isel(pick).values),
-            "next_order_error": ("component", following_error.isel(pick).values),
+            **{name: ("component", array.isel(pick).values) for name, array in zip(known, expected, strict=True)},
             "next_order_known": ("component", np.full(size, q.next_order in theory)),
-            "experiment": (("width", "component"), estimate),
-            "stderr": (("width", "component"), stderr),
+            "experiment": (("width", "component"), measured[0]),
+            "stderr": (("width", "component"), measured[1]),
         },
         coords={
             "width": experiment["width"].values,
             "component_quantity": ("component", np.full(size, q.name, dtype=object)),
-            **{dim: ("component", _labels(leading, dim, index.get(dim), size)) for dim in dims},
+            **{dim: ("component", _labels(expected[0], dim, index.get(dim), size)) for dim in dims},
         },
     )
 
 
 def _aligned(q: Quantity, theory: xr.Dataset, experiment: xr.Dataset) -> list[xr.DataArray]:
-    """Theory, its next order and the error of that (0 if unknown), estimate and standard error, alike and finite."""
+    """Theory, its error, next order (0 if unknown), its error, estimate and standard error, labelled alike and finite."""
     leading = theory[q.name].transpose(*q.dims)
-    following, error = (
-        theory[name].transpose(*q.dims) if name in theory else xr.zeros_like(leading)
-        for name in (q.next_order, f"{q.next_order}_error")
-    )
-    arrays = [leading, following, error, experiment[q.estimate], experiment[f"{q.estimate}_stderr"]]
+    nothing = xr.zeros_like(leading)
+    following = [theory.get(name, nothing) for name in (q.next_order, f"{q.next_order}_error")]
+    expected = [leading, theory.get(f"{q.name}_error", nothing), *following]
+    arrays = [*expected, experiment[q.estimate], experiment[f"{q.estimate}_stderr"]]
     try:
         xr.align(*arrays, join="exact")
     except ValueError as error:
@@ -191,33 +195,56 @@ def _largest_beside(q: Quantity, flat: xr.Dataset) -> xr.DataArray:
     return xr.DataArray(largest[place], dims="component")
 
 
+def _with_dof(flat: xr.Dataset, experiment: xr.Dataset) -> xr.Dataset:
+    """Add the degrees of freedom of the errors of every width; infinity where the experiment does not tell."""
+    sizes = flat.sizes["width"]
+    dof = np.broadcast_to(experiment.get("degrees_of_freedom", xr.DataArray(np.inf)).values, sizes)
+    return flat.assign(degrees_of_freedom=("width", dof.astype(float)))
+
+
 def _add_trend(flat: xr.Dataset) -> xr.Dataset:
     """Fits in 1/n, free and with theory as intercept; the fitted slope stands in for an unknown next order."""
     widths, theory = flat["width"].values.astype(float), flat["theory"].values
-    values, stderr = flat["experiment"].values, flat["stderr"].values
     highest = max(1, min(MOST_POWERS, widths.size - 1))
-    pinned = fit_series(values - theory, stderr, widths, tuple(range(1, highest + 1)))
+    weights = _weights(flat)
+    pinned = _fit(flat, flat["experiment"].values - theory, tuple(range(1, highest + 1)), weights)
     following = np.where(flat["next_order_known"], flat["next_order"], pinned.coefficients[0])
     flat = flat.assign(next_order=("component", following))
     if widths.size == 1:
         return flat
-    free = fit_series(values, stderr, widths, tuple(range(highest + 1)))
+    free = _fit(flat, flat["experiment"].values, tuple(range(highest + 1)), weights)
+    flat = flat.assign(fit_coefficient=(("power", "component"), free.coefficients)).assign_coords(
+        power=list(free.powers)
+    )
     return flat.assign(
         {
-            **_fitted("intercept", "fit", free, theory, 0.0),
+            **_fitted("intercept", "fit", free, theory, flat["theory_error"].values),
             **_fitted("slope", "trend", pinned, following, flat["next_order_error"].values),
         }
     )
 
 
+def _weights(flat: xr.Dataset) -> np.ndarray:
+    """Weights of the fits, pooled over the components of each quantity."""
+    weights, quantity = np.empty_like(flat["stderr"].values), flat["component_quantity"].values
+    for name in np.unique(quantity.astype(str)):
+        own = quantity == name
+        weights[:, own] = pooled_weights(flat["stderr"].values[:, own])
+    return weights
+
+
+def _fit(flat: xr.Dataset, values: np.ndarray, powers: tuple[int, ...], weights: np.ndarray) -> SeriesFit:
+    widths, dof = flat["width"].values.astype(float), flat["degrees_of_freedom"].values
+    return fit_series(values, flat["stderr"].values, widths, powers, dof, weights)
+
+
 def _fitted(
-    name: str, fit_name: str, fit: SeriesFit, expected: np.ndarray, error: np.ndarray | float
+    name: str, fit_name: str, fit: SeriesFit, expected: np.ndarray, theory_error: np.ndarray
 ) -> dict[str, tuple[str, np.ndarray]]:
-    coefficient, stderr = fit.coefficients[0], fit.stderr[0]
     return {
-        name: ("component", coefficient),
-        f"{name}_stderr": ("component", stderr),
-        f"z_{name}": ("component", (coefficient - expected) / np.hypot(stderr, error)),
+        name: ("component", fit.coefficients[0]),
+        f"{name}_stderr": ("component", fit.stderr[0]),
+        f"z_{name}": ("component", fit.scores(fit.powers[0], expected, theory_error)),
         f"{fit_name}_chi2": ("component", fit.chi2),
         f"{fit_name}_p_value": ("component", fit.p_value),
     }
@@ -226,12 +253,21 @@ def _fitted(
 def _add_z_scores(flat: xr.Dataset) -> xr.Dataset:
     shift = flat["next_order"] / flat["width"]
     next_best = flat["theory"] + shift.where(flat["next_order_known"], 0.0)
+    next_error = (flat["theory_error"] ** 2 + (flat["next_order_error"] / flat["width"]) ** 2) ** 0.5
     z = {
-        "z_leading": (flat["experiment"] - flat["theory"]) / flat["stderr"],
-        "z_next": (flat["experiment"] - next_best) / np.hypot(flat["stderr"], flat["next_order_error"] / flat["width"]),
+        "z_leading": _scores(flat, flat["experiment"] - flat["theory"], flat["theory_error"]),
+        "z_next": _scores(flat, flat["experiment"] - next_best, next_error),
         "next_order_shift": shift / flat["stderr"],
     }
     return flat.assign({name: array.transpose("width", "component") for name, array in z.items()})
+
+
+def _scores(flat: xr.Dataset, deviation: xr.DataArray, theory_error: xr.DataArray | float = 0.0) -> xr.DataArray:
+    """Normal scores of deviations in units of the errors of experiment and theory together."""
+    total = np.hypot(flat["stderr"], theory_error)
+    dof = flat["degrees_of_freedom"] * (total / flat["stderr"]) ** 4
+    t = (deviation / total).transpose("width", "component")
+    return t.copy(data=normal_score(t.values, dof.transpose("width", "component").values))
 
 
 def _add_summary(compared: xr.Dataset, quantities: tuple[Quantity, ...]) -> xr.Dataset:

@@ -6,11 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import chdtrc, erfc
+from scipy.special import chdtrc, erfc, fdtrc, ndtri, stdtr
 
 from rgflow.errors import RgflowError
 
 Array = NDArray[np.float64]
+
+_SMALLEST_TAIL = 1e-300
 
 
 def look_elsewhere(largest: Array, components: Array | int) -> Array:
@@ -25,17 +27,56 @@ def look_elsewhere(largest: Array, components: Array | int) -> Array:
     return result
 
 
-def chi2_p_value(chi2: Array, dof: int) -> Array:
-    """Probability of a larger chi^2; 1 if the fit has no degree of freedom left."""
+def normal_score(t: Array, dof: Array | float) -> Array:
+    """The z of a normal distribution that is as unlikely as t of Student's with ``dof`` degrees of freedom.
+
+    An error estimated from few groups is uncertain itself: a deviation in its units follows Student's distribution. Its normal
+    score has the p-value, and under the null hypothesis the rms, that a z-score should have.
+
+    Parameters
+    ----------
+    t
+        Deviations in units of estimated errors.
+    dof
+        Degrees of freedom of the errors, broadcast against ``t``; infinity leaves t as it is.
+    """
+    t, dof = np.broadcast_arrays(np.asarray(t, dtype=float), np.asarray(dof, dtype=float))
+    tail = stdtr(np.where(np.isinf(dof), 1.0, dof), -np.abs(t))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        exact = -ndtri(tail)
+        far = np.sqrt(dof * np.log1p(t**2 / dof)) * (8 * dof + 1) / (8 * dof + 3)  # where the tail underflows (Wallace)
+    score = np.where(tail > _SMALLEST_TAIL, exact, far)
+    return np.asarray(np.where(np.isinf(dof), t, np.copysign(score, t)))
+
+
+def combined_dof(variances: Array, dof: Array) -> Array:
+    """Degrees of freedom of a sum of independent terms, from their variances and degrees of freedom (Welch, Satterthwaite).
+
+    Parameters
+    ----------
+    variances
+        (term, component) squared errors of the terms.
+    dof
+        (term,) degrees of freedom of each.
+    """
+    total = variances.sum(axis=0)
+    uncertainty = (variances**2 / dof[:, None]).sum(axis=0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(np.where(uncertainty > 0.0, total**2 / uncertainty, np.inf))
+
+
+def fit_p_value(chi2: Array, dof: int, error_dof: Array) -> Array:
+    """Probability of a larger chi^2 of a fit with errors of ``error_dof`` degrees of freedom; 1 if the fit has none left."""
     if dof == 0:
         return np.ones_like(chi2)
-    result: Array = chdtrc(dof, chi2)
-    return result
+    with np.errstate(invalid="ignore"):
+        estimated = fdtrc(dof, np.where(np.isinf(error_dof), 1.0, error_dof), chi2 / dof)
+    return np.asarray(np.where(np.isinf(error_dof), chdtrc(dof, chi2), estimated))
 
 
 @dataclass(frozen=True)
 class SeriesFit:
-    """Weighted least-squares fit of sum_k c_k / n^k, independently for every component.
+    """Least-squares fit of sum_k c_k / n^k, independently for every component.
 
     Attributes
     ----------
@@ -43,27 +84,57 @@ class SeriesFit:
         The exponents k.
     coefficients, stderr : array (power, component)
         c_k and its standard error.
+    coefficient_dof : array (power, component)
+        Degrees of freedom of these errors.
     chi2 : array (component,)
     dof : int
         Widths minus powers.
+    p_value : array (component,)
+        Probability of a larger chi^2.
     """
 
     powers: tuple[int, ...]
     coefficients: Array
     stderr: Array
+    coefficient_dof: Array
     chi2: Array
     dof: int
+    p_value: Array
 
-    @property
-    def p_value(self) -> Array:
-        """Probability of a larger chi^2, per component."""
-        return chi2_p_value(self.chi2, self.dof)
+    def scores(self, power: int, expected: Array | float, theory_error: Array | float = 0.0) -> Array:
+        """Normal scores of one coefficient against what is expected of it, which may have an error of its own."""
+        place = self.powers.index(power)
+        own = self.stderr[place]
+        total = np.hypot(own, theory_error)
+        dof = self.coefficient_dof[place] * (total / own) ** 4
+        return normal_score((self.coefficients[place] - expected) / total, dof)
 
 
-def fit_series(values: Array, stderr: Array, widths: Array, powers: tuple[int, ...]) -> SeriesFit:
-    """Fit ``values`` (width, component) by sum over ``powers`` of c_k / n^k with weights 1/stderr^2.
+def fit_series(
+    values: Array,
+    stderr: Array,
+    widths: Array,
+    powers: tuple[int, ...],
+    dof: Array | float = np.inf,
+    weights: Array | None = None,
+) -> SeriesFit:
+    """Fit ``values`` (width, component) by the sum over ``powers`` of c_k / n^k.
 
     Widths are taken as statistically independent; components are fitted one by one, whatever their correlation.
+
+    Parameters
+    ----------
+    values, stderr
+        (width, component) estimates and their errors.
+    widths
+        (width,) n.
+    powers
+        The exponents k.
+    dof
+        Degrees of freedom of the errors, one number or (width,).
+    weights
+        (width, component) weights of the fit. They must not be correlated with the deviations of the values, as errors from few
+        groups of the same networks can be; see ``pooled_weights``. By default 1/stderr^2.
 
     Raises
     ------
@@ -74,11 +145,36 @@ def fit_series(values: Array, stderr: Array, widths: Array, powers: tuple[int, .
         raise RgflowError(f"a fit of {len(powers)} powers of 1/n needs as many widths, got {len(widths)}")
     scale = np.min(widths) ** np.asarray(powers, dtype=float)  # keeps the design matrix of order one
     design = (np.min(widths) / np.asarray(widths, dtype=float))[:, None] ** np.asarray(powers)
-    weighted = design[None] / stderr.T[:, :, None]
-    target = values.T / stderr.T
-    pseudo_inverse = np.linalg.pinv(weighted)
-    coefficients = np.einsum("cpw,cw->pc", pseudo_inverse, target)
-    residual = target - np.einsum("cwp,pc->cw", weighted, coefficients)
-    spread = np.sqrt(np.einsum("cpw,cpw->pc", pseudo_inverse, pseudo_inverse))
-    chi2 = np.einsum("cw,cw->c", residual, residual)
-    return SeriesFit(powers, coefficients * scale[:, None], spread * scale[:, None], chi2, len(widths) - len(powers))
+    own = stderr**-2.0
+    estimator = _estimator(design, own if weights is None else weights)
+    variances = (estimator * stderr.T[:, None]) ** 2
+    each = np.broadcast_to(np.asarray(dof, dtype=float), len(widths))
+    coefficient_dof = np.stack([combined_dof(variances[:, k].T, each) for k in range(len(powers))])
+    residual = values - design @ np.einsum("cpw,wc->pc", _estimator(design, own), values)
+    chi2, left = np.einsum("wc,wc->c", residual**2, own), len(widths) - len(powers)
+    return SeriesFit(
+        powers,
+        np.einsum("cpw,wc->pc", estimator, values) * scale[:, None],
+        np.sqrt(variances.sum(axis=2)).T * scale[:, None],
+        coefficient_dof,
+        chi2,
+        left,
+        fit_p_value(chi2, left, combined_dof(stderr**2, each)),
+    )
+
+
+def pooled_weights(stderr: Array) -> Array:
+    """Weights (width, component) from errors that are pooled over the components of one quantity.
+
+    How errors depend on the width is common to the components of a quantity, up to a factor for each: so the weights of one
+    component are nearly independent of its own fluctuations.
+    """
+    relative = stderr / np.sqrt((stderr**2).mean(axis=0))
+    pooled = (relative**2).mean(axis=1, keepdims=True)
+    return np.broadcast_to(1.0 / pooled, stderr.shape)
+
+
+def _estimator(design: Array, weights: Array) -> Array:
+    """(component, power, width): what takes values to the coefficients of the weighted fit."""
+    root = np.sqrt(weights).T
+    return np.asarray(np.linalg.pinv(design[None] * root[:, :, None]) * root[:, None, :])

@@ -7,8 +7,6 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from rgflow.comparison.compare import MOST_POWERS
-from rgflow.comparison.statistics import fit_series
 from rgflow.figures.component import along_layers, legs_of, of_quantity, tensor_symbol, tensors_of
 from rgflow.figures.style import (
     CATEGORIES,
@@ -92,7 +90,5 @@ def _draw_component(axes: Axes, point: xr.Dataset, color: str, marker: str, labe
 
 def _fitted(point: xr.Dataset, x: np.ndarray) -> np.ndarray:
     """The free fit whose intercept and chi^2 the comparison reports."""
-    widths = point["width"].values.astype(float)
-    powers = tuple(range(min(MOST_POWERS, widths.size - 1) + 1))
-    fit = fit_series(point["experiment"].values[:, None], point["stderr"].values[:, None], widths, powers)
-    return np.asarray(sum(c * x**power for c, power in zip(fit.coefficients[:, 0], powers, strict=True)))
+    coefficients = zip(point["fit_coefficient"].values, point["power"].values, strict=True)
+    return np.asarray(sum(c * x**power for c, power in coefficients))

@@ -74,12 +74,12 @@ class DerivativeMoments(SmoothMoments):
         means = [square_means(lambda z: family(z) ** 2, variance, rule) for variance in self._K.diagonal()]
         return np.array([mean.diagonal() ** 0.25 for mean in means])
 
-    def _product_scales(self, inputs: NDArray[np.intp]) -> Array:
+    def _product_scales(self, subset: NDArray[np.intp]) -> Array:
         """Upper bounds of the products of four factors by Hoelder's inequality; inf where a product is none of these."""
-        d = len(inputs)
+        d = len(subset)
         scales = np.full((len(factors(d)),) * d, math.inf)
         for index in _wanted(d):
-            chosen = zip(self._fourth_roots[inputs], index, strict=True)
+            chosen = zip(self._fourth_roots[subset], index, strict=True)
             scales[index] = math.prod(float(np.prod(roots[list(factors(d)[k])])) for roots, k in chosen)
         return scales
 

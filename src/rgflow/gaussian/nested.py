@@ -33,6 +33,7 @@ _PAIRS_AT_ONCE = 128
 _GRADE = 4.0  # nats between the resolutions of inner grids
 _FEWEST_NATS = 8.0
 _NODES_AT_ONCE = 2**16  # fits the cache
+_MOST_OUTER_NODES = 2_000_000  # of the grid over two inputs: 64 MiB
 _MOST_NODES = 4000  # of a grid, whose square is held in memory
 
 
@@ -221,6 +222,11 @@ def _outer_grid(loadings: Array, rule: Rule) -> tuple[Array, Vector]:
     u, w = np.zeros((1, 0)), np.ones(1)
     for column in np.abs(loadings).T:
         nodes, weights = rule.nodes(float(column.max()))
+        if len(u) * nodes.size > _MOST_OUTER_NODES:
+            raise RgflowError(
+                f"Gaussian means over four inputs need {len(u) * nodes.size} outer nodes, more than {_MOST_OUTER_NODES}; "
+                "scale the inputs down, or choose C_b and C_W closer to criticality"
+            )
         u = np.column_stack([np.repeat(u, nodes.size, axis=0), np.tile(nodes, len(u))])
         w = np.outer(w, weights).ravel()
     keep = w > w.max() * math.exp(-rule.nats - 4)

@@ -59,10 +59,10 @@ class NodeSums:
     def _evaluated(self, left: PairOrders, right: PairOrders) -> Array:
         order = max(*left, *right, 0)
         _require_derivative(self._activation, order)
-        total: Array | float = 0.0
+        total = np.zeros([len(pairs(len(self.K), orders)[0]) for orders in (left, right)])
         for z, tower in self._pieces(order):
             rows = self._rows(left, z, tower)
-            total = total + rows @ (rows if left == right else self._rows(right, z, tower)).T
+            total += rows @ (rows if left == right else self._rows(right, z, tower)).T
         return np.asarray(total / self._z.shape[1])
 
     def _pieces(self, order: int) -> Iterator[tuple[Array, list[Array]]]:
@@ -76,7 +76,9 @@ class NodeSums:
         a, b = pairs(len(z), orders)
         if orders == WICK:
             return z[a] * z[b] - self.K[a, b][:, None]
-        return tower[orders[0]][a] * tower[orders[1]][b]
+        rows = tower[orders[0]][a]
+        rows *= tower[orders[1]][b]
+        return rows
 
 
 def pairs(N: int, orders: PairOrders) -> tuple[NDArray[np.intp], NDArray[np.intp]]:

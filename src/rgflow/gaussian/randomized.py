@@ -27,28 +27,40 @@ _PAIRINGS = ((0, 1, 2, 3), (0, 2, 1, 3), (0, 3, 1, 2))
 
 
 class Control:
-    """Coefficients b of one layer, fit when first asked for.
+    """What corrects the means over nodes in one layer, made when first asked for and the same for all nodes.
 
     Parameters
     ----------
     exact
         The engine that pair averages come from.
+    K
+        Covariance (N, N) of all inputs.
+    few
+        Some of the inputs.
     sums
-        Independent nodes for some of the inputs.
-    inputs
-        Which inputs these are.
+        Independent nodes for these.
     """
 
-    def __init__(self, exact: Expectations, sums: Sequence[NodeSums], inputs: NDArray[np.intp]) -> None:
-        self._exact, self._sums, self._inputs = exact, sums, inputs
-        self._found: dict[tuple[int, int], Array] = {}
+    def __init__(self, exact: Expectations, K: Array, few: NDArray[np.intp], sums: Sequence[NodeSums]) -> None:
+        self._exact, self._K, self._few, self._sums = exact, K, few, sums
+        self._coefficients: dict[tuple[int, int], Array] = {}
+        self._second_order: dict[tuple[int, int], SecondOrder] = {}
 
     def coefficients(self, p: int, q: int) -> Array:
         """b_1, b_2, b_3 for <s_a s_b t_c t_d> with s = sigma^(p), t = sigma^(q)."""
-        if (p, q) not in self._found:
-            left, right = (self._exact.jacobian(order)[np.ix_(self._inputs, self._inputs)] for order in (p, q))
-            self._found[p, q] = _fit([_uncorrected(sums, left, right, p, q) for sums in self._sums], symmetric=p == q)
-        return self._found[p, q]
+        if (p, q) not in self._coefficients:
+            few = np.ix_(self._few, self._few)
+            J_left, J_right = (self._exact.jacobian(order)[few] for order in (p, q))
+            parts = _second_order(self._K[few], J_left, J_right, (p, q))
+            self._coefficients[p, q] = _fit([_uncorrected(sums, parts) for sums in self._sums], symmetric=p == q)
+        return self._coefficients[p, q]
+
+    def second_order(self, p: int, q: int) -> SecondOrder:
+        """The parts of second order of s_a s_b and t_c t_d."""
+        if (p, q) not in self._second_order:
+            jacobians = self._exact.jacobian(p), self._exact.jacobian(q)
+            self._second_order[p, q] = _second_order(self._K, *jacobians, (p, q))
+        return self._second_order[p, q]
 
 
 class RandomizedAverages:
@@ -97,8 +109,38 @@ class RandomizedAverages:
         (p, second), (q, fourth) = left, right
         if p != second or q != fourth or max(p, q) > 1:
             return self._sums.mean(left, right)
-        mean, controls = _uncorrected(self._sums, self._exact.jacobian(p), self._exact.jacobian(q), p, q)
+        mean, controls = _uncorrected(self._sums, self._control.second_order(p, q))
         return np.asarray(mean - np.tensordot(self._control.coefficients(p, q), controls, axes=1))
+
+
+class SecondOrder(NamedTuple):
+    """The parts J . W of second order of f = s_a s_b and g = t_c t_d, and the mean (pair, pair) of their product."""
+
+    J_left: Array
+    J_right: Array
+    orders: tuple[int, int]
+    mean: Array
+
+
+class PairAverages:
+    """`Averages` whose quartic moments are 0 where more than two different inputs meet: all that pair tensors read."""
+
+    def __init__(self, exact: Expectations, N: int) -> None:
+        self.pair, self.jacobian, self.hessian = exact.pair, exact.jacobian, exact.hessian
+        self._exact, self._N = exact, N
+
+    @property
+    def error(self) -> float:
+        """Largest estimated relative error."""
+        return self._exact.error
+
+    def quartic(self, orders: Orders) -> Array:
+        """<s_a s_b s_c s_d> with s_a = sigma^(orders[0])(z_a) and so on: (N, N, N, N)."""
+        arranged, axes = arrangement(orders)
+        places, values = self._exact.pair_entries(arranged)
+        quartic = np.zeros((self._N,) * 4)
+        quartic.ravel()[places] = values
+        return quartic.transpose(axes)
 
 
 class _Uncorrected(NamedTuple):
@@ -108,9 +150,15 @@ class _Uncorrected(NamedTuple):
     controls: Array
 
 
-def _uncorrected(sums: NodeSums, J_left: Array, J_right: Array, p: int, q: int) -> _Uncorrected:
+def _second_order(K: Array, J_left: Array, J_right: Array, orders: tuple[int, int]) -> SecondOrder:
+    a, b = pairs(len(K), WICK)
+    WW = K[np.ix_(a, a)] * K[np.ix_(b, b)] + K[np.ix_(a, b)] * K[np.ix_(b, a)]
+    return SecondOrder(J_left, J_right, orders, _response(J_left, _response(J_right, WW).T))
+
+
+def _uncorrected(sums: NodeSums, parts: SecondOrder) -> _Uncorrected:
+    J_left, J_right, (p, q), exact = parts
     f, g = (p, p), (q, q)
-    exact = _response(J_left, _response(J_right, _wick_covariance(sums.K)).T)
     left = _response(J_left, sums.mean(WICK, g))
     right = _response(J_right, sums.mean(WICK, f)).T
     both = _response(J_left, _response(J_right, sums.mean(WICK, WICK)).T)
@@ -123,12 +171,6 @@ def _response(J: Array, T: Array) -> Array:
     own = pair_numbers(len(J), WICK).diagonal()
     J_aa, J_ab, J_bb = J[a, b].T[:, :, None]
     return np.asarray(J_aa * T[own[a]] + J_ab * T + J_bb * T[own[b]])
-
-
-def _wick_covariance(K: Array) -> Array:
-    """<W_ab W_cd> = K_ac K_bd + K_ad K_bc, for symmetric pairs."""
-    a, b = pairs(len(K), WICK)
-    return np.asarray(K[np.ix_(a, a)] * K[np.ix_(b, b)] + K[np.ix_(a, b)] * K[np.ix_(b, a)])
 
 
 def _fit(samples: Sequence[_Uncorrected], symmetric: bool) -> Array:

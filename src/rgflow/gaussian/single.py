@@ -8,7 +8,7 @@ from functools import cache
 
 import numpy as np
 from numpy.polynomial.hermite_e import hermeval
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from rgflow.activations.registry import Activation, first_jump
 from rgflow.errors import RgflowError
@@ -19,7 +19,7 @@ _NODES_AT_ONCE = 2**20
 _MOST_NODES = 2**21  # 16 MiB for one function of one input
 _PANEL_NODES = 24
 _REFINEMENTS = (1.0, 2.0, 4.0, 8.0, 16.0)
-_GOOD_ERROR, _LARGEST_ERROR, _ROUNDING = 1e-13, 1e-10, 2e-15  # relative to the mean modulus
+_GOOD_ERROR, _LARGEST_ERROR, _ROUNDING = 1e-12, 1e-10, 2e-15  # relative to the mean modulus
 _SMALLEST_MEAN = 1e-290
 
 
@@ -76,7 +76,7 @@ def regular_mean(activation: Activation, orders: Sequence[int], K: Vector) -> Ve
     if not K.size:
         return K
     means, errors, modulus = estimated_mean(activation, orders, K)
-    if _unresolved(means, errors, _LARGEST_ERROR * modulus):
+    if _unresolved(means, errors, _LARGEST_ERROR * modulus).any():
         worst = int(np.argmax(errors / np.maximum(modulus, _SMALLEST_MEAN)))
         raise RgflowError(
             f"Gaussian means of {activation.label} at K = {K[worst]:.3g}: estimated relative error "
@@ -88,7 +88,7 @@ def regular_mean(activation: Activation, orders: Sequence[int], K: Vector) -> Ve
 def estimated_mean(activation: Activation, orders: Sequence[int], K: Vector) -> tuple[Vector, Vector, Vector]:
     """Means of the regular part for K > 0, bounds of their errors, and the means of the modulus, which is their scale.
 
-    Nodes are made denser until the estimated error is below 1e-13 of that scale. A rule with half the nodes has the error
+    Nodes are made denser until the estimated error is below 1e-12 of that scale. A rule with half the nodes has the error
     delta. As errors fall exponentially with the number of nodes, that of the whole rule is below delta^2 in units of the scale.
     """
     if any(activation.kinks):  # the panels follow kinks other than 0, which sit at different u for different K
@@ -99,60 +99,65 @@ def estimated_mean(activation: Activation, orders: Sequence[int], K: Vector) -> 
 
 
 def _refined_mean(activation: Activation, orders: Sequence[int], K: Vector) -> tuple[Vector, Vector, Vector]:
-    found = None
+    found, rough = np.empty((3, K.size)), np.ones(K.size, dtype=bool)
     for refinement in _REFINEMENTS:
-        rule = _rule(activation, float(K.max()), refinement)
-        if rule[0].size > _MOST_NODES:
+        u, w = _rule(activation, float(K[rough].max()), refinement)
+        if u.size > _MOST_NODES and refinement > 1.0:
             break
-        found = _mean_on(activation, orders, K, *rule)
-        if not _unresolved(*found[:2], _GOOD_ERROR * found[2]):
+        found[:, rough] = _mean_on(activation, orders, K[rough], u, w)
+        rough = _unresolved(found[0], found[1], _GOOD_ERROR * found[2])
+        if not rough.any():
             break
-    if found is None:
-        raise RgflowError(
-            f"Gaussian means of {activation.label} at K = {K.max():.3g} need more than {_MOST_NODES} nodes; scale the inputs "
-            "down, or choose C_b and C_W closer to criticality"
-        )
-    return found
+    mean, error, modulus = found
+    return mean, error, modulus
 
 
-def _unresolved(means: Vector, errors: Vector, allowed: Vector) -> bool:
-    """Whether an error is above what is allowed; means that overflow are left to whoever reads them."""
-    return bool(np.any(np.isfinite(means) & (errors > allowed + _SMALLEST_MEAN)))
+def _unresolved(means: Vector, errors: Vector, allowed: Vector) -> NDArray[np.bool_]:
+    """Where an error is above what is allowed; means that overflow are left to whoever reads them."""
+    return np.isfinite(means) & (errors > allowed + _SMALLEST_MEAN)
 
 
 def _rule(activation: Activation, K: float, refinement: float) -> tuple[Vector, Vector]:
     if activation.kinks:
         return line_rule(activation, (math.sqrt(K),), refinement)
     step = 1 / (refinement * max(2.5, 9 * math.sqrt(K) / activation.quadrature_radius))
-    return trapezoid_rule(max(step, _REACH / _MOST_NODES), _REACH)
+    if step < 2 * _REACH / _MOST_NODES:
+        raise _too_many_nodes(activation, K)
+    return trapezoid_rule(step, _REACH)
 
 
-def _mean_on(
-    activation: Activation, orders: Sequence[int], K: Vector, u: Vector, w: Vector
-) -> tuple[Vector, Vector, Vector]:
-    rest = _panel_rest if activation.kinks else _trapezoid_rest
+def _too_many_nodes(activation: Activation, K: float) -> RgflowError:
+    return RgflowError(
+        f"Gaussian means of {activation.label} at K = {K:.3g} need more than {_MOST_NODES} nodes; scale the inputs "
+        "down, or choose C_b and C_W closer to criticality"
+    )
+
+
+def _mean_on(activation: Activation, orders: Sequence[int], K: Vector, u: Vector, w: Vector) -> Vector:
+    """Means, errors and moduli: (3, K.size)."""
+    summed = _panel_sums if activation.kinks else _trapezoid_sums
     rows, parts = max(1, _NODES_AT_ONCE // u.size), []
     for here in (K[i : i + rows] for i in range(0, K.size, rows)):
         tower = activation.derivatives(np.sqrt(here)[:, None] * u, max(orders))
-        weighted = np.asarray(math.prod(tower[p] for p in orders)) * w
-        parts.append((weighted.sum(axis=1), np.abs(weighted).sum(axis=1), rest(weighted)))
-    mean, modulus, delta = (np.concatenate(column) for column in zip(*parts, strict=True))
-    with np.errstate(invalid="ignore", over="ignore"):
-        relative = delta / np.maximum(modulus, _SMALLEST_MEAN)
-        return mean, modulus * (10 * relative**2 + _ROUNDING), modulus
+        with np.errstate(over="ignore", invalid="ignore"):  # of kernels that explode, which is reported with the layer
+            values = np.asarray(math.prod(tower[p] for p in orders))
+            (mean, delta), modulus = summed(values, w), np.abs(values) @ w
+            relative = delta / np.maximum(modulus, _SMALLEST_MEAN)
+            parts.append((mean, modulus * (10 * relative * relative + _ROUNDING), modulus))
+    return np.concatenate(parts, axis=1)
 
 
-def _trapezoid_rest(weighted: Vector) -> Vector:
-    """Difference between the rule of the even and that of the odd nodes."""
-    with np.errstate(invalid="ignore"):  # of overflows
-        return np.asarray(2 * np.abs(weighted[:, ::2].sum(axis=1) - weighted[:, 1::2].sum(axis=1)))
+def _trapezoid_sums(values: Vector, w: Vector) -> tuple[Vector, Vector]:
+    """The sum, and the difference between the rule of the even and that of the odd nodes."""
+    even, odd = values[:, ::2] @ w[::2], values[:, 1::2] @ w[1::2]
+    return even + odd, 2 * np.abs(even - odd)
 
 
-def _panel_rest(weighted: Vector) -> Vector:
-    """Size of the highest two Legendre polynomials in the integrand, which are also those that half the nodes would miss."""
-    with np.errstate(invalid="ignore", over="ignore"):
-        highest = weighted.reshape(len(weighted), -1, _PANEL_NODES) @ _highest_legendre()
-    return np.asarray(np.abs(highest).sum(axis=(1, 2)))
+def _panel_sums(values: Vector, w: Vector) -> tuple[Vector, Vector]:
+    """The sum, and the highest two Legendre polynomials in the integrand, which are those that half the nodes would miss."""
+    weighted = values * w
+    highest = weighted.reshape(len(weighted), -1, _PANEL_NODES) @ _highest_legendre()
+    return weighted.sum(axis=1), np.abs(highest).sum(axis=(1, 2))
 
 
 @cache
@@ -174,10 +179,7 @@ def line_rule(activation: Activation, scales: Sequence[float], refinement: float
     width = min(1.0, activation.analytic_radius / largest) / refinement
     breaks = [kink / s for s in scales for kink in activation.kinks]
     if width < 2 * _REACH * _PANEL_NODES / _MOST_NODES:
-        raise RgflowError(
-            f"Gaussian means of {activation.label} at K = {largest**2:.3g} need more than {_MOST_NODES} nodes; scale the inputs "
-            "down, or choose C_b and C_W closer to criticality"
-        )
+        raise _too_many_nodes(activation, largest**2)
     u, w = panel_rule(piecewise_edges(breaks, min(1 / (refinement * largest), width), _REACH, width), _PANEL_NODES)
     return u, w * normal_density(u)
 

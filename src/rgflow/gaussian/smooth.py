@@ -83,9 +83,9 @@ class SmoothMoments:
         means = [square_means(lambda z: self._tower(1)(z) ** 2, variance, rule) for variance in self._K.diagonal()]
         return np.array([mean.diagonal() ** 0.25 for mean in means])
 
-    def _product_scales(self, inputs: NDArray[np.intp]) -> Array:
-        """Upper bounds of the products of these inputs."""
-        return product_scales(self._fourth_roots[inputs], len(inputs))
+    def _product_scales(self, subset: NDArray[np.intp]) -> Array:
+        """Upper bounds of all products of these inputs: the scale of a relative error."""
+        return product_scales(self._fourth_roots[subset], len(subset))
 
     def _rule(self, factor: float) -> Rule:
         return Rule(factor * (_SAFETY_NATS - math.log(self._rtol)), self._activation.quadrature_radius)

@@ -118,7 +118,12 @@ def _estimates(islands: xr.Dataset) -> dict[str, Any]:
     )
     with_errors = {name: (dims, values) for name, (dims, values, _) in found.items()}
     with_errors |= {f"{name}_stderr": (dims, error) for name, (dims, _, error) in found.items()}
-    return {**with_errors, "island_log_evidence": ("island", log_Z), "effective_sample_size": _effective(islands)}
+    return {
+        **with_errors,
+        "island_log_evidence": ("island", log_Z),
+        "effective_sample_size": _effective(islands),
+        "degrees_of_freedom": islands.sizes["island"] - 1.0,
+    }
 
 
 def jackknife_means(log_weights: Array, values: Array) -> Array:

@@ -128,8 +128,7 @@ def _island_chains(
 def _quantities(problem: Problem, island: Island, label: str) -> Iterator[torch.Tensor]:
     """(particles, quantities), some at a time along the quantities."""
     A, y = problem.task.train_count, problem.targets
-    full = with_test_rows(problem, island.particles.u, label)
-    Ghat = torch.cat(list(kernels(problem, full)))
+    Ghat = kernels(problem, with_test_rows(problem, island.particles.u, label))
     train = Ghat[:, :A, :A]
     yield island.particles.log_weight[:, None]
     yield torch.einsum("ai,pab,bi->p", y, train, y)[:, None] / A**2

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 
 from rgflow.compute import physical_memory, resident_memory
 from rgflow.errors import RgflowError
 from rgflow.posterior.factors import smaller_factor
-from rgflow.posterior.problem import Problem, slice_members
+from rgflow.posterior.problem import Problem, kernel_numbers, slice_members
 from rgflow.posterior.tempering import PILOT_SIZE
 
 _DOUBLE = 8
-_COPIES = 8  # of u: it, its gradient and its momentum before and after a move, and two on the way
+_COPIES = 12  # of u: it, its gradient and its momentum before, on the way and after a move, and of the prior particles
+_LIBRARIES = 2**27  # bytes of what is loaded on first use, compiled loops above all
 _LAYER_COPIES = 4  # of the activations of each layer of a slice: z, sigma, sigma', cotangents
 
 
@@ -46,16 +49,18 @@ def needed_bytes(problem: Problem, islands: int) -> float:
     network, N = problem.network, len(problem.task.inputs)
     itemsize = problem.inference.torch_dtype().itemsize
     particles = problem.inference.particles
-    together = slice_members(network, problem.task.train_count) if problem.device.type == "cpu" else particles
-    state = _COPIES * PILOT_SIZE * particles * sum(numbers_of_u(problem, layer) for layer in range(1, network.depth))
-    layers = _LAYER_COPIES * min(together, particles) * N * sum(network.widths[1:-1])
-    small = min(together, particles) * N**2 * (network.depth + 6)
+    together = min(particles, slice_members(kernel_numbers(network, N)) if problem.device.type == "cpu" else particles)
+    state = particles * (
+        _COPIES * PILOT_SIZE * numbers_of_u(problem, problem.task.train_count) + 2 * numbers_of_u(problem, N)
+    )
+    layers = _LAYER_COPIES * together * N * sum(network.widths[1:-1])
+    small = together * N**2 * (network.depth + 6)
     moments = (islands + 3) * (N * network.widths[-1]) ** 2
-    return (state + layers) * itemsize + (small + moments) * _DOUBLE
+    return _LIBRARIES + (state + layers) * itemsize + (small + moments) * _DOUBLE
 
 
-def numbers_of_u(problem: Problem, layer: int) -> int:
-    """Numbers of u in a layer on all samples."""
-    widths, N = problem.network.widths, len(problem.task.inputs)
-    rows = N if layer == 1 else smaller_factor(1.0, 1.0, widths[layer - 1], problem.task.train_count).rows(N)
-    return rows * widths[layer]
+def numbers_of_u(problem: Problem, samples: int) -> int:
+    """Numbers of u of a particle on so many samples."""
+    widths, train_count = problem.network.widths, problem.task.train_count
+    above = (smaller_factor(1.0, 1.0, below, train_count).rows(samples) * n for below, n in pairwise(widths[1:-1]))
+    return samples * widths[1] + sum(above)

@@ -7,7 +7,6 @@ of u alone, so that under the posterior the test rows are still white; they are 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -16,7 +15,7 @@ from torch import Tensor
 from rgflow.posterior.draws import TEST_ROWS
 from rgflow.posterior.factors import Triangular
 from rgflow.posterior.layers import Rows
-from rgflow.posterior.problem import Problem
+from rgflow.posterior.problem import Problem, kernel_numbers
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,8 +43,9 @@ def outputs(problem: Problem, u: Rows, weights: Tensor, label: int | str) -> Out
     zeros = problem.targets.new_zeros
     mean, second, kernel, spread = zeros(N * n_L), zeros(N * n_L, N * n_L), zeros(N, N), zeros(N, N)
     counted = weights > 0.0
-    full = [rows[counted] for rows in with_test_rows(problem, u, label)]
-    for W, Ghat in zip(_split_like(problem, full, weights[counted]), kernels(problem, full), strict=True):
+    arrays = [array[counted] for array in (*with_test_rows(problem, u, label), weights)]
+    for *part, W in problem.parts(arrays, kernel_numbers(problem.network, N)):
+        Ghat = kernels(problem, part)
         m, V = given_kernel(problem, Ghat)
         mean += W @ m
         second += m.T @ (W[:, None] * m)
@@ -59,8 +59,10 @@ def outputs(problem: Problem, u: Rows, weights: Tensor, label: int | str) -> Out
 
 def mean_kernel(problem: Problem, u: Rows, label: int | str) -> Tensor:
     """E Ghat (N, N) of particles with equal weights."""
-    metrics = kernels(problem, with_test_rows(problem, u, label))
-    return torch.stack([Ghat.sum(0) for Ghat in metrics]).sum(0) / len(u[0])
+    N = len(problem.task.inputs)
+    parts = problem.parts(with_test_rows(problem, u, label), kernel_numbers(problem.network, N))
+    total = sum((kernels(problem, part).sum(0) for part in parts), problem.targets.new_zeros(N, N))
+    return total / len(u[0])
 
 
 def with_test_rows(problem: Problem, u: Rows, label: int | str) -> Rows:
@@ -73,19 +75,10 @@ def with_test_rows(problem: Problem, u: Rows, label: int | str) -> Rows:
     return full
 
 
-def kernels(problem: Problem, u: Rows) -> Iterator[Tensor]:
-    """Ghat (particles, N, N) of some particles at a time."""
+def kernels(problem: Problem, u: Rows) -> Tensor:
+    """Ghat (particles, N, N) of particles with all their rows."""
     C_b, C_W, *_ = problem.network.hyperparameters(problem.network.depth)
-    last = Triangular(C_b, C_W / problem.network.widths[-2])
-    for part in problem.slices(u):
-        yield last.metric(problem.all.last(part))
-
-
-def _split_like(problem: Problem, u: Rows, weights: Tensor) -> Iterator[Tensor]:
-    start = 0
-    for part in problem.slices(u):
-        yield weights[start : start + len(part[0])]
-        start += len(part[0])
+    return Triangular(C_b, C_W / problem.network.widths[-2]).metric(problem.all.last(u))
 
 
 def given_kernel(problem: Problem, Ghat: Tensor) -> tuple[Tensor, Tensor]:

@@ -87,11 +87,23 @@ class Problem:
         return log_weight, self.train.reverse(u, passed, cotangent)
 
     def slices(self, u: Rows) -> Iterator[Rows]:
-        """Particles some at a time; how many is a property of the format, not of the machine."""
-        count = len(u[0])
-        size = count if self.device.type != "cpu" else slice_members(self.network, self.task.train_count)
+        """Some particles at a time of those whose train rows are computed."""
+        return self.parts(u, train_numbers(self.network, self.task.train_count))
+
+    def parts(self, arrays: Rows, numbers: int) -> Iterator[Rows]:
+        """Arrays (particles, ...) some particles at a time; how many is a property of the format, not of the machine.
+
+        Parameters
+        ----------
+        arrays
+            To be cut.
+        numbers
+            Numbers per particle in the largest array that is computed from them.
+        """
+        count = len(arrays[0])
+        size = count if self.device.type != "cpu" else slice_members(numbers)
         for start in range(0, count, size):
-            yield [layer[start : start + size] for layer in u]
+            yield [array[start : start + size] for array in arrays]
 
     @property
     def draws(self) -> Draws:
@@ -119,9 +131,19 @@ class Problem:
         }
 
 
-def slice_members(network: Network, samples: int) -> int:
-    """Particles whose layers are computed together on the CPU."""
-    return max(1, SLICE_NUMBERS // (samples * max(network.widths[1:-1])))
+def slice_members(numbers: int) -> int:
+    """Particles that are computed together on the CPU, given the numbers of each in the largest array."""
+    return max(1, SLICE_NUMBERS // numbers)
+
+
+def train_numbers(network: Network, samples: int) -> int:
+    """Numbers of the largest layer."""
+    return samples * max(network.widths[1:-1])
+
+
+def kernel_numbers(network: Network, samples: int) -> int:
+    """The same, or of the kernel if that is larger."""
+    return max(train_numbers(network, samples), samples**2)
 
 
 def has_gradient(activation: Activation) -> bool:

@@ -85,12 +85,12 @@ def advise(
     wanted = choices(reading)
     now = tuple(measured(layer) for layer in reading.layers)
     if not reading.is_chain:
-        return Advice(_initialization_only(reading, now, wanted), reading, None, wanted, None, training)
+        whole = None if inputs is None else Batch.unread(_raw(inputs))
+        return Advice(_initialization_only(reading, now, wanted), reading, None, wanted, whole, training)
     if inputs is None:
         raise RgflowError("inputs are needed: a batch that the module takes")
     chain = chain_of(reading)
-    raw = _rows(inputs)
-    batch = _batch(_first_inputs(reading, raw), targets, raw, chain, training)
+    batch = _batch(_first_inputs(reading, _rows(inputs)), targets, _raw(inputs), chain, training)
     points = [effective(reading.layers, chosen) for chosen in (now, wanted)]
     trained = _trained(reading.layers)
     paths = [layer.path for layer in reading.layers]
@@ -222,21 +222,27 @@ def _initialization_only(reading: Reading, now: Sequence[Choice], wanted: Sequen
     return document(xr.Dataset(variables, coordinates))
 
 
-def _rows(inputs: Any) -> Array:
-    """A batch as float64 rows, at most `MAX_INPUTS`."""
+def _raw(inputs: Any) -> NDArray[Any]:
+    """A batch as the user gave it, at most `MAX_INPUTS` rows; numbers in half precision become single."""
     try:
-        x = (
-            inputs.detach().cpu().double().numpy()
-            if isinstance(inputs, torch.Tensor)
-            else np.asarray(inputs, np.float64)
-        )
+        if isinstance(inputs, torch.Tensor):
+            inputs = inputs.detach().cpu()
+            inputs = (inputs.float() if inputs.dtype in (torch.bfloat16, torch.float16) else inputs).numpy()
+        x = np.asarray(inputs)
+        x.astype(np.float64)
     except (TypeError, ValueError):
         raise RgflowError("inputs are not numbers; a tensor or array (N, ...) is needed") from None
     if x.ndim < 1 or not x.size:
         raise RgflowError(f"inputs have shape {x.shape}; a batch (N, ...) is needed")
+    return x[:MAX_INPUTS]
+
+
+def _rows(inputs: Any) -> Array:
+    """The same as finite float64."""
+    x = _raw(inputs).astype(np.float64)
     if not np.isfinite(x).all():
         raise RgflowError(f"inputs[{', '.join(map(str, np.argwhere(~np.isfinite(x))[0]))}] is not finite")
-    return np.asarray(x[:MAX_INPUTS])
+    return x
 
 
 def _first_inputs(reading: Reading, rows: Array) -> Array:

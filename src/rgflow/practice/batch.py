@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,12 @@ class Batch:
 
     inputs: Array
     targets: Array | None
-    raw: Array
+    raw: NDArray[Any]
+
+    @classmethod
+    def unread(cls, raw: NDArray[Any]) -> Batch:
+        """Inputs of a module of which theory knows nothing."""
+        return cls(raw.reshape(len(raw), -1).astype(np.float64), None, raw)
 
     @property
     def gram(self) -> Array:

@@ -66,7 +66,7 @@ def measure(advice: Advice, reading: Reading, networks: int, steps: int, seed: i
     """Measure networks; see :func:`rgflow.practice.check.check`."""
     if advice.batch is None:
         raise RgflowError("check needs inputs: advise(model, inputs)")
-    probes = least_alike(advice.batch.raw)
+    probes = least_alike(advice.batch.inputs)
     bench = _bench(advice, reading, torch.as_tensor(advice.batch.raw[list(probes)]))
     _require_deterministic(bench)
     names = ("K", "overlap", "gradient")
@@ -107,7 +107,7 @@ def _bench(advice: Advice, reading: Reading, probes: torch.Tensor) -> _Bench:
     twin = twin.float() if narrow else twin
     read_again = read(twin)
     first = read_again.layers[0].module.weight
-    probes = probes.to(first.device, first.dtype)
+    probes = probes.to(first.device, first.dtype if probes.is_floating_point() else None)
     if advice.chain is None:
         modules = {path: module for path, module in twin.named_modules() if list(module.parameters(recurse=False))}
         return _Bench(read_again, modules, list, ((1.0, 1.0),) * len(modules), probes)
@@ -201,8 +201,7 @@ def _require_deterministic(bench: _Bench) -> None:
 def _train(bench: _Bench, advice: Advice, steps: int) -> float:
     """Torch's loss after full-batch steps at the suggested rate."""
     assert advice.batch is not None
-    device, dtype = bench.probes.device, bench.probes.dtype
-    x, y = (torch.as_tensor(values).to(device, dtype) for values in (advice.batch.raw, advice.batch.targets))
+    x, y = (torch.as_tensor(values).to(bench.probes) for values in (advice.batch.raw, advice.batch.targets))
     kind = nn.MSELoss if advice.training.loss == "mse" else nn.CrossEntropyLoss
     loss = kind(reduction=advice.training.reduction)
     rate = advice.suggested_rate("critical")

@@ -217,4 +217,4 @@ def _estimates(groups: dict[str, Array]) -> xr.Dataset:
             raise RgflowError(f"{name} is not finite in the sampled ensemble")
         variables[name] = (leg_names(4), values.mean(0))
         variables[f"{name}_stderr"] = (leg_names(4), values.std(0, ddof=1) / math.sqrt(len(values)))
-    return xr.Dataset(variables)
+    return xr.Dataset({**variables, "degrees_of_freedom": len(values) - 1.0})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import operator
 from collections.abc import Iterable
 from typing import Any
@@ -15,6 +16,9 @@ from rgflow.sampling.estimators import Array, estimates
 from rgflow.sampling.jackknife import jackknife, layer_covariance, standard_errors
 from rgflow.sampling.rng import GROUP
 from rgflow.tensors import leg_names
+
+FEW_GROUPS = 10  # below which standard errors are rough
+_log = logging.getLogger("rgflow")
 
 
 def group_count(members: int) -> int:
@@ -80,9 +84,14 @@ def estimate(groups: xr.Dataset) -> xr.Dataset:
     below, layers = _widths_below(groups), groups.layer.values
     replicates = jackknife(means, below, GROUP)
     kept = [name for name in groups if "member" in groups[name].dims]
+    if count < FEW_GROUPS:
+        _log.warning(
+            "%d groups of %d members: standard errors are uncertain by %.0f %%", count, GROUP, 71 / (count - 1) ** 0.5
+        )
     return (
         _tensors(estimates(averages, below, count * GROUP), replicates, layers)
         .assign(_covariances(replicates, layers))
+        .assign(degrees_of_freedom=count - 1.0)
         .assign(groups[kept].variables)
         .assign_attrs(groups.attrs, members=count * GROUP)
     )

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 STDERR = "_stderr"
+ERROR = "_error"
 COVARIANCE = "_covariance"
 
 
@@ -89,8 +90,8 @@ class Registry:
     def lookup(self, name: str) -> Variable:
         """Return the registered variable behind ``name``.
 
-        ``<name>_stderr`` stands for the standard error of ``name``, ``<name>_covariance`` for the covariance between layers
-        of its components of a single input.
+        ``<name>_stderr`` stands for the standard error of ``name``, ``<name>_error`` for its numerical one,
+        ``<name>_covariance`` for the covariance between layers of its components of a single input.
 
         Raises
         ------
@@ -99,7 +100,7 @@ class Registry:
         """
         if name in self._variables:
             return self._variables[name]
-        for suffix, derived in ((STDERR, _stderr_of), (COVARIANCE, _covariance_of)):
+        for suffix, derived in ((STDERR, _stderr_of), (ERROR, _error_of), (COVARIANCE, _covariance_of)):
             base = self._variables.get(name.removesuffix(suffix))
             if name.endswith(suffix) and base is not None:
                 return derived(base)
@@ -123,6 +124,11 @@ class Registry:
 def _stderr_of(of: Variable) -> Variable:
     equation = f"standard error of the estimate {of.name}"
     return Variable(of.name + STDERR, of.dims, "f", f"standard error of {of.long_name}", equation, of.may_be_missing)
+
+
+def _error_of(of: Variable) -> Variable:
+    """Of theory: what quadrature or randomized nodes leave uncertain."""
+    return Variable(of.name + ERROR, of.dims, "f", f"numerical error of {of.long_name}", "", of.may_be_missing)
 
 
 def _covariance_of(of: Variable) -> Variable:

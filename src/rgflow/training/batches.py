@@ -10,7 +10,7 @@ Batch = tuple[torch.Tensor, torch.Tensor]
 
 
 def full_batches(inputs: torch.Tensor, targets: torch.Tensor) -> Iterator[Batch]:
-    """Yield the whole train set, inputs (n_0, sample) and targets (n_L, sample), without end."""
+    """Yield the whole train set, inputs (sample, n_0) and targets (sample, n_L), without end."""
     while True:
         yield inputs, targets
 
@@ -18,20 +18,15 @@ def full_batches(inputs: torch.Tensor, targets: torch.Tensor) -> Iterator[Batch]
 def mini_batches(
     inputs: torch.Tensor, targets: torch.Tensor, members: int, batch_size: int, generator: torch.Generator
 ) -> Iterator[Batch]:
-    """Yield batches with inputs (member, n_0, batch) and targets (member, n_L, batch) without end.
+    """Yield batches with inputs (member, batch, n_0) and targets (member, batch, n_L) without end.
 
     Every epoch goes through the samples once, in an independent random order for each member; its last batch is smaller
     if the batch size does not divide the number of samples.
     """
-    samples = inputs.shape[1]
+    samples = inputs.shape[0]
     while True:
         keys = torch.rand(members, samples, generator=generator, device=generator.device)
         order = keys.argsort(dim=1)
         for first in range(0, samples, batch_size):
             positions = order[:, first : first + batch_size]
-            yield _gather(inputs, positions), _gather(targets, positions)
-
-
-def _gather(values: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
-    """Columns of (row, sample) at positions (member, batch): (member, row, batch)."""
-    return values[:, positions].movedim(0, 1).contiguous()
+            yield inputs[positions], targets[positions]

@@ -20,7 +20,16 @@ from rgflow.task import Task
 from rgflow.training.batches import Batch, full_batches, mini_batches
 from rgflow.training.frozen import Frozen
 from rgflow.training.losses import output_cotangent
-from rgflow.training.mlp import Parameters, cotangents, draw_parameters, forward, outputs, preactivations, with_twins
+from rgflow.training.mlp import (
+    Buffers,
+    Parameters,
+    cotangents,
+    draw_parameters,
+    forward,
+    outputs,
+    preactivations,
+    with_twins,
+)
 from rgflow.training.ntk import empirical_ntk
 from rgflow.training.optimizers import make_optimizer
 from rgflow.training.records import ChunkRecord, Recorder
@@ -67,8 +76,8 @@ class Chunk:
         self.size = members_per_chunk(network, task.train_count)
         self.index = index
         self.streams = Streams(_key(network, spec.seed), count=2, device=self.device)
-        self.inputs = self._columns(task.inputs)
-        self.train_inputs, self.train_targets = self._columns(task.train_inputs), self._columns(task.train_targets)
+        self.inputs = self._tensor(task.inputs)
+        self.train_inputs, self.train_targets = self._tensor(task.train_inputs), self._tensor(task.train_targets)
         self.parameters = self._draw()
 
     def train(self, frozen: Frozen | None = None) -> ChunkRecord:
@@ -93,9 +102,10 @@ class Chunk:
         """Take one training step for every value asked for."""
         optimizer = make_optimizer(self.spec, self.network, self.parameters)
         cotangent_of = output_cotangent(self.spec.loss)
+        buffers = Buffers(self.parameters)
         for inputs, targets in self._batches():
-            run = forward(self.network, self.parameters, inputs)
-            for layer, cotangent in cotangents(self.parameters, run, cotangent_of(run.outputs, targets)):
+            run = forward(self.network, self.parameters, inputs, buffers)
+            for layer, cotangent in cotangents(self.parameters, run, cotangent_of(run.outputs, targets), buffers):
                 optimizer.update(layer, cotangent, run.signals[layer - 1])
             yield
 
@@ -120,7 +130,7 @@ class Chunk:
     @property
     def _ntk_inputs(self) -> torch.Tensor:
         samples = self.spec.ntk_samples
-        return self.inputs if samples is None else self.inputs[:, list(samples)]
+        return self.inputs if samples is None else self.inputs[list(samples)]
 
     def _failure(self, step: int) -> str:
         """One line: where the first non-finite preactivation is, and why if the stability limit explains it."""
@@ -138,5 +148,5 @@ class Chunk:
         limit = 2.0 / float(torch.linalg.eigvalsh(ntk)[:, -1].mean())
         return f"learning_rate = {self.spec.rate:.6g}, stability limit 2/theta_max = {limit:.6g}"
 
-    def _columns(self, values: NDArray[np.float64]) -> torch.Tensor:
-        return torch.as_tensor(values.T, dtype=self.dtype, device=self.device).contiguous()
+    def _tensor(self, values: NDArray[np.float64]) -> torch.Tensor:
+        return torch.as_tensor(values, dtype=self.dtype, device=self.device)

@@ -186,7 +186,7 @@ def _labelled(groups: xr.Dataset, estimates: Mapping[str, Array]) -> xr.Dataset:
     """A dataset of estimates, with what they come from."""
     count, size = groups.sizes["group"], int(groups["group_size"])
     data: dict[str, Any] = {name: (_DIMS[name.removesuffix("_stderr")], value) for name, value in estimates.items()}
-    data["degrees_of_freedom"] = count - 1
+    data["degrees_of_freedom"] = float(count - 1)
     single = [name for name in groups if "member" in groups[name].dims]
     others = set(groups.data_vars) - {*single, "learning_rate"}
     kept = groups.drop_vars([*others, "group"])  # and all other coordinates

@@ -35,7 +35,7 @@ def loss_value(loss: str, outputs: NDArray[np.floating], targets: NDArray[np.flo
 
 
 def output_cotangent(loss: str) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
-    """Return the map (z, y) -> dL/dz on tensors (..., output, sample)."""
+    """Return the map (z, y) -> dL/dz on tensors (..., sample, output)."""
     return _mse_cotangent if loss == "mse" else _cross_entropy_cotangent
 
 
@@ -54,4 +54,4 @@ def _mse_cotangent(z: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
 
 
 def _cross_entropy_cotangent(z: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-    return z.softmax(dim=-2) - y
+    return z.softmax(dim=-1) - y

@@ -1,9 +1,9 @@
 """Networks batched over members: parameters, forward pass, cotangents.
 
-Tensors carry the member first and the sample last: weights (member, n_l, n_{l-1}), biases (member, n_l, 1),
-preactivations (member, n_l, sample), so that a layer of the whole batch is one batched matrix product. The hand-written
-backward pass hands out one layer at a time, which lets the optimizer fuse the gradient into its update and never store
-it.
+Tensors carry the member first and the sample before the neuron: weights (member, n_l, n_{l-1}), biases (member, 1, n_l),
+preactivations (member, sample, n_l). A layer of the whole batch is then one batched matrix product whose rows are long, which
+is faster than products of few columns. The hand-written backward pass hands out one layer at a time, which lets the optimizer
+fuse the gradient into its update and never store it; in training all arrays are used again in the next step.
 """
 
 from __future__ import annotations
@@ -11,11 +11,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 
 import torch
 
 from rgflow.architectures.architecture import Architecture
 from rgflow.network import Network
+from rgflow.training.fused import Kernels, kernels
 
 
 @dataclass(frozen=True)
@@ -25,15 +27,46 @@ class Parameters:
     weights: list[torch.Tensor]
     biases: list[torch.Tensor]
 
+    @cached_property
+    def transposed(self) -> list[torch.Tensor]:
+        """Views of the weights, (member, n_{l-1}, n_l)."""
+        return [weight.mT for weight in self.weights]
+
 
 @dataclass(frozen=True)
 class ForwardPass:
-    """Outputs z^(L), the signals entering each layer (inputs, then sigma(z^(l))) and sigma'(z^(l)) for l = 1..L-1."""
+    """Outputs z^(L), the signals entering each layer (inputs, then sigma(z^(l))) and, for l = 1..L-1, the traces that the
+    activations' kernels pull cotangents back with."""
 
     outputs: torch.Tensor
     signals: list[torch.Tensor]
-    derivatives: list[torch.Tensor]
+    traces: list[torch.Tensor]
+    kernels: list[Kernels]
     architecture: Architecture
+
+
+class Buffers:
+    """Arrays that are overwritten step after step; what a pass returned is gone with the next one.
+
+    Parameters
+    ----------
+    parameters
+        The networks that are trained.
+    """
+
+    def __init__(self, parameters: Parameters) -> None:
+        self.weights = parameters.weights
+        self.arrays: dict[int, tuple[list[torch.Tensor], list[torch.Tensor]]] = {}
+
+    def take(self, samples: int) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+        """z^(1..L) and Delta^(1..L-1) for a number of samples, (member, sample, n_l) each."""
+        if samples not in self.arrays:
+            z, Delta = (
+                [weight.new_empty(weight.shape[0], samples, weight.shape[1]) for weight in weights]
+                for weights in (self.weights, self.weights[:-1])
+            )
+            self.arrays[samples] = z, Delta
+        return self.arrays[samples]
 
 
 def draw_parameters(network: Network, members: int, generator: torch.Generator, dtype: torch.dtype) -> Parameters:
@@ -41,7 +74,7 @@ def draw_parameters(network: Network, members: int, generator: torch.Generator, 
     weights, biases = [], []
     for C_b, C_W, n_in, n_out in zip(network.C_b, network.C_W, network.widths, network.widths[1:], strict=False):
         weights.append(_normal((members, n_out, n_in), C_W / n_in, generator, dtype))
-        biases.append(_normal((members, n_out, 1), C_b, generator, dtype))
+        biases.append(_normal((members, 1, n_out), C_b, generator, dtype))
     return Parameters(weights, biases)
 
 
@@ -56,34 +89,38 @@ def with_twins(parameters: Parameters) -> Parameters:
 
 
 def preactivations(network: Network, parameters: Parameters, inputs: torch.Tensor) -> Iterator[torch.Tensor]:
-    """Yield z^(1), ..., z^(L), shape (member, n_l, sample), for inputs of shape (n_0, sample)."""
-    z = _affine(parameters.weights[0], parameters.biases[0], inputs)
+    """Yield z^(1), ..., z^(L), shape (member, sample, n_l), for inputs of shape (sample, n_0)."""
+    z = torch.baddbmm(parameters.biases[0], _of_each(inputs, parameters), parameters.transposed[0])
     yield z
-    for layer, (weight, bias) in enumerate(zip(parameters.weights[1:], parameters.biases[1:], strict=True), start=1):
-        z = _next(network.architecture, _affine(weight, bias, network.activation_of(layer)(z)), z)
+    later = zip(parameters.transposed[1:], parameters.biases[1:], strict=True)
+    for layer, (weight, bias) in enumerate(later, start=1):
+        z = _next(network.architecture, torch.baddbmm(bias, network.activation_of(layer)(z), weight), z)
         yield z
 
 
 def outputs(network: Network, parameters: Parameters, inputs: torch.Tensor) -> torch.Tensor:
-    """Return z^(L), shape (member, n_L, sample), for inputs of shape (n_0, sample)."""
-    *_, z = preactivations(network, parameters, inputs)
-    return z
+    """Return z^(L), shape (member, sample, n_L), for inputs of shape (sample, n_0)."""
+    return forward(network, parameters, inputs).outputs
 
 
-def forward(network: Network, parameters: Parameters, inputs: torch.Tensor) -> ForwardPass:
-    """Run the networks on inputs (n_0, sample), or (member, n_0, sample), keeping what the backward pass needs."""
-    signals, derivatives = [inputs], []
-    z = _affine(parameters.weights[0], parameters.biases[0], inputs)
-    for layer, (weight, bias) in enumerate(zip(parameters.weights[1:], parameters.biases[1:], strict=True), start=1):
-        signal, derivative = network.activation_of(layer).value_and_derivative(z)
+def forward(
+    network: Network, parameters: Parameters, inputs: torch.Tensor, buffers: Buffers | None = None
+) -> ForwardPass:
+    """Run the networks on inputs (sample, n_0), or (member, sample, n_0), keeping what the backward pass needs."""
+    signals, traces, used = [_of_each(inputs, parameters)], [], layer_kernels(network)
+    outs = [None] * network.depth if buffers is None else buffers.take(inputs.shape[-2])[0]
+    z = torch.baddbmm(parameters.biases[0], signals[0], parameters.transposed[0], out=outs[0])
+    later = zip(used, parameters.transposed[1:], parameters.biases[1:], outs[1:], strict=True)
+    for activation, weight, bias, out in later:
+        signal, trace = activation.forward(z)
         signals.append(signal)
-        derivatives.append(derivative)
-        z = _next(network.architecture, _affine(weight, bias, signal), z)
-    return ForwardPass(z, signals, derivatives, network.architecture)
+        traces.append(trace)
+        z = _next(network.architecture, torch.baddbmm(bias, signal, weight, out=out), z)
+    return ForwardPass(z, signals, traces, used, network.architecture)
 
 
 def cotangents(
-    parameters: Parameters, run: ForwardPass, output_cotangent: torch.Tensor
+    parameters: Parameters, run: ForwardPass, output_cotangent: torch.Tensor, buffers: Buffers | None = None
 ) -> Iterator[tuple[int, torch.Tensor]]:
     """Yield (l, Delta^(l)) for l = L..1, the cotangents of b + W S, with Delta^(l) = sigma'(z^(l)) * (W^(l+1)^T Delta^(l+1)).
 
@@ -92,24 +129,21 @@ def cotangents(
     may change the weights of layer l in place.
     """
     architecture, cotangent = run.architecture, output_cotangent
-    for layer in range(len(parameters.weights), 1, -1):
+    outs = [None] * len(run.kernels) if buffers is None else buffers.take(output_cotangent.shape[1])[1]
+    for layer in range(len(run.kernels), 0, -1):
         branch = architecture.scaled(cotangent)
-        below = torch.bmm(parameters.weights[layer - 1].mT, branch).mul_(run.derivatives[layer - 2])
+        below = torch.bmm(branch, parameters.weights[layer], out=outs[layer - 1])
+        run.kernels[layer - 1].pull_back(below, run.traces[layer - 1])
         below = architecture.add_skip(below, cotangent)
-        yield layer, branch
+        yield layer + 1, branch
         cotangent = below
     yield 1, cotangent
 
 
-def add_gradient_(weight: torch.Tensor, cotangent: torch.Tensor, signal: torch.Tensor, scale: float) -> None:
-    """Add scale * sum over samples of Delta_i S_j to the weights in place, in one product.
-
-    Inputs shared by all members, shape (n_0, sample), let the members fold into the rows of a single matrix product.
-    """
-    if signal.dim() == 2:
-        weight.flatten(0, 1).addmm_(cotangent.flatten(0, 1), signal.mT, alpha=scale)
-    else:
-        weight.baddbmm_(cotangent, signal.mT, alpha=scale)
+def layer_kernels(network: Network) -> list[Kernels]:
+    """The kernels of the activations of layers 1..L-1; z must stay where a skip connection takes it up."""
+    overwrite = network.architecture.skip == 0.0
+    return [kernels(activation, overwrite) for activation in network.activations]
 
 
 def _next(architecture: Architecture, affine: torch.Tensor, below: torch.Tensor) -> torch.Tensor:
@@ -118,10 +152,33 @@ def _next(architecture: Architecture, affine: torch.Tensor, below: torch.Tensor)
     return z
 
 
-def _affine(weight: torch.Tensor, bias: torch.Tensor, signal: torch.Tensor) -> torch.Tensor:
-    if signal.dim() == 2:
-        return torch.matmul(weight, signal).add_(bias)
-    return torch.baddbmm(bias, weight, signal)
+def add_gradients_(
+    values: tuple[torch.Tensor, torch.Tensor],
+    cotangent: torch.Tensor,
+    signal: torch.Tensor,
+    scales: tuple[float, float],
+    decay: float = 1.0,
+) -> None:
+    """Set weights and biases, or arrays shaped as they are, to decay * (what they are) + scale * gradient, in place.
+
+    The gradients, sums over samples of Delta_i S_j and of Delta_i, are formed and added in one product each.
+    """
+    (weight, bias), (weight_scale, bias_scale) = values, scales
+    if weight_scale != 0.0 or decay != 1.0:
+        weight.baddbmm_(cotangent.mT, signal, beta=decay, alpha=weight_scale)
+    if bias_scale != 0.0 or decay != 1.0:
+        ones = _ones(bias.shape[0], cotangent.shape[1], cotangent.dtype, cotangent.device)
+        bias.baddbmm_(ones, cotangent, beta=decay, alpha=bias_scale)
+
+
+@lru_cache(maxsize=8)
+def _ones(members: int, samples: int, dtype: torch.dtype, device: torch.device) -> torch.Tensor:
+    return torch.ones(1, 1, samples, dtype=dtype, device=device).expand(members, -1, -1)
+
+
+def _of_each(inputs: torch.Tensor, parameters: Parameters) -> torch.Tensor:
+    """Inputs (member, sample, n_0), repeated without a copy if all members share them."""
+    return inputs.expand(parameters.weights[0].shape[0], -1, -1) if inputs.dim() == 2 else inputs
 
 
 def _normal(

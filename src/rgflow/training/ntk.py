@@ -23,7 +23,7 @@ def empirical_ntk(
     network, parameters
         The networks.
     inputs
-        Shape (n_0, sample).
+        Shape (sample, n_0).
     outputs
         How many output components, from the first on; None for all.
 
@@ -36,20 +36,20 @@ def empirical_ntk(
     ntk = torch.zeros((), dtype=inputs.dtype, device=inputs.device)
     for layer, cotangent in _output_cotangents(parameters, run, outputs or network.widths[-1]):
         signal, at = run.signals[layer - 1], layer - 1
-        metric = network.lambda_b[at] + network.lambda_W[at] / network.widths[at] * (signal.mT @ signal)
-        members, components, _, samples = cotangent.shape
-        columns = cotangent.movedim(1, 2).flatten(2)
-        overlap = (columns.mT @ columns).view(members, components, samples, components, samples).transpose(2, 3)
+        metric = network.lambda_b[at] + network.lambda_W[at] / network.widths[at] * (signal @ signal.mT)
+        members, components, samples, _ = cotangent.shape
+        rows = cotangent.flatten(1, 2)
+        overlap = (rows @ rows.mT).view(members, components, samples, components, samples).transpose(2, 3)
         ntk = ntk + metric.unsqueeze(-3).unsqueeze(-3) * overlap
     return ntk
 
 
 def _output_cotangents(parameters: Parameters, run: ForwardPass, outputs: int) -> Iterator[tuple[int, torch.Tensor]]:
-    """Yield (l, Delta^(l)) for l = L..1, with Delta of shape (member, output, n_l, sample), one start for each output."""
+    """Yield (l, Delta^(l)) for l = L..1, with Delta of shape (member, output, sample, n_l), one start for each output."""
     starts = []
     for component in range(outputs):
         start = torch.zeros_like(run.outputs)
-        start[:, component] = 1.0
+        start[..., component] = 1.0
         starts.append(cotangents(parameters, run, start))
     for layers in zip(*starts, strict=True):
         yield layers[0][0], torch.stack([cotangent for _, cotangent in layers], dim=1)
@@ -65,7 +65,7 @@ def hidden_metrics(network: Network, parameters: Parameters, inputs: torch.Tenso
     network, parameters
         The networks, of two layers or more.
     inputs
-        Shape (n_0, sample).
+        Shape (sample, n_0).
 
     Returns
     -------
@@ -74,4 +74,4 @@ def hidden_metrics(network: Network, parameters: Parameters, inputs: torch.Tenso
     """
     signals = forward(network, parameters, inputs).signals[1:]
     scales = zip(signals, network.C_b[1:], network.C_W[1:], network.widths[1:], strict=False)
-    return torch.stack([C_b + C_W / n * (signal.mT @ signal) for signal, C_b, C_W, n in scales], dim=1)
+    return torch.stack([C_b + C_W / n * (signal @ signal.mT) for signal, C_b, C_W, n in scales], dim=1)

@@ -81,7 +81,7 @@ class Recorder:
             self.kernels_start = _numbers(hidden_metrics(self.network, parameters, inputs))
         if self.frozen is not None:
             H, samples = _numbers(empirical_ntk(self.network, parameters, inputs)), self.spec.ntk_samples
-            self.z_start = _numbers(outputs)
+            self.z_start = _numbers(outputs.mT)
             self.H_start = H.copy() if samples is None else H[..., samples, :][..., samples]
             self.starting["start_NTK"] = self._sum(_mean_component(self.H_start))
             self.starting["start_product"] = self._products_of_component(self.z_start, self.z_start)
@@ -90,9 +90,9 @@ class Recorder:
             self.sources = self.frozen.sources(H, self.z_start)
 
     def outputs(self, step: int, outputs: torch.Tensor) -> None:
-        """Record z(t), shape (member, n_L, sample)."""
-        self.predictions.append(np.asarray(outputs.mT.cpu().numpy()))
-        z = _numbers(outputs)
+        """Record z(t), shape (member, sample, n_L)."""
+        self.predictions.append(np.asarray(outputs.cpu().numpy()))
+        z = _numbers(outputs.mT)
         self._add("mean_prediction", z.swapaxes(1, 2))
         self.stepped["mean_product"].append(self._products_of_component(z, z))
         train, test = np.split(z.swapaxes(1, 2), [self.task.train_count], axis=1)
@@ -103,14 +103,14 @@ class Recorder:
             self._residuals(self.frozen, step, z)
 
     def ntk(self, parameters: Parameters, inputs: torch.Tensor) -> None:
-        """Record H(t) between inputs (n_0, sample)."""
+        """Record H(t) between inputs (sample, n_0)."""
         H = _numbers(empirical_ntk(self.network, parameters, inputs))
         self._add("mean_NTK", _mean_component(H))
         if self.frozen is not None:
             self._add("residual_NTK", H - self.H_start)
 
     def kernels(self, parameters: Parameters, inputs: torch.Tensor) -> None:
-        """Record the kernels that hidden layers make, between inputs (n_0, sample)."""
+        """Record the kernels that hidden layers make, between inputs (sample, n_0)."""
         kernels = _numbers(hidden_metrics(self.network, parameters, inputs))
         self._add("mean_metric", kernels)
         self._add("mean_metric_change", kernels - self.kernels_start)

@@ -35,6 +35,14 @@ def _practice_variables() -> Iterator[Variable]:
     yield Variable("aspect_ratio", scalar, "f", "depth over width", "L mean(1/n)")
     yield Variable("optimal_aspect_ratio", scalar, "f", "where the expansion turns", "4/((20 + 3 n_L) nu)", True)
     yield Variable("input_scale", scalar, "f", "factor on inputs that starts at K*", "", True)
+    cell, run = ("activation", "depth", "recipe"), ("activation", "depth", "recipe", "optimizer", "rate", "seed")
+    yield Variable("signal_correlation", cell, "f", "mean correlation of inputs at the outputs", "infinite width", True)
+    yield Variable("signal_K", cell, "f", "mean kernel of the outputs", "infinite width", True)
+    yield Variable("signal_Theta", cell, "f", "mean NTK of the outputs, all rates 1", "infinite width", True)
+    yield Variable("signal_kappa", cell, "f", "normalized vertex of the outputs", "V/(n K^2)", True)
+    for role in ("train", "test"):
+        equation = "mean square error; inf: diverged"
+        yield Variable(f"contest_{role}_loss", run, "f", f"{role} loss after training", equation)
 
 
 VARIABLES = tuple(_practice_variables())

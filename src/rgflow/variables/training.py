@@ -87,7 +87,6 @@ def _record_variables() -> Iterator[Variable]:
         yield Variable(f"member_{role}_loss", ("step",), "f", f"{loss} of one network", "1/2 sum (z - y)^2")
         yield Variable(f"mean_{role}_loss", ("step",), "f", f"group mean of the {loss}", "mean of 1/2 sum (z - y)^2")
     yield Variable("NTK_excess", ntk, "f", "NTK beyond infinite width", "n (E[H_ij;12(t)] - Theta_12)")
-    yield Variable("degrees_of_freedom", (), "i", "degrees of freedom of the errors", "groups - 1")
     yield Variable("mean_prediction", mean, "f", "group mean of the output", "mean of z")
     yield Variable("mean_product", one, "f", "group mean of products of outputs", "mean of z_i1 z_i2, mean over i")
     yield Variable("mean_NTK", ("ntk_step", *ntk_one), "f", "group mean of the NTK", "mean of H_ii;12(t)")

@@ -21,7 +21,7 @@ _NETWORK = {"inputs": "inputs", "hyperparameters": "theory/hyperparameters"}
 class DNTK(Ensembles):
     """Sampling the differentials of the NTK: smooth activations, up to two probe inputs, plain networks."""
 
-    members: Annotated[int, Field(ge=2 * GROUP, multiple_of=GROUP, le=10**12)] = Field(
+    members: Annotated[int, Field(ge=3 * GROUP, multiple_of=GROUP, le=10**12)] = Field(
         20_000, description="networks per cell, a multiple of 1000; differentiated one by one, so keep them narrow"
     )
     seed: NonNegativeInt = 1

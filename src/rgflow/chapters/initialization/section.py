@@ -28,7 +28,7 @@ class Ensemble(Blocks):
     def _whole_groups(self) -> Ensemble:
         if self.block % GROUP:
             raise ValueError(f"block = {self.block} is not a multiple of {GROUP}, the members of one group")
-        if self.members < 2 * GROUP:
-            raise ValueError(f"members = {self.members}; errors need at least two groups of {GROUP}")
+        if self.members < 3 * GROUP:
+            raise ValueError(f"members = {self.members}; errors need at least three groups of {GROUP}")
         distinct(self.tensors)
         return self

@@ -223,15 +223,19 @@ def _zeros_of_curvature(sigma: Activation) -> list[float]:
 
 def _with_turning_points(sigma: Activation, K: Array, values: Array) -> tuple[Array, Array]:
     """Adds the kernels where the curvature turns back, between two of one sign: two zeros may hide there."""
-    toward = np.sign(values) * _curvature_slope(sigma, K)
-    turns = np.flatnonzero((toward[:-1] < 0.0) & (toward[1:] > 0.0) & (values[:-1] * values[1:] > 0.0))
-    points = turning_points(lambda k: np.sign(values[turns]) * _curvature_slope(sigma, k), K[turns], K[turns + 1])
-    return np.insert(K, turns + 1, points), np.insert(values, turns + 1, [_curvature(sigma, k) for k in points])
+    sign, one_sign = np.sign(values), values[:-1] * values[1:] > 0.0
+    toward = sign * _curvature_slope(sigma, K)
+    turns = np.flatnonzero(one_sign & (toward[:-1] < 0.0) & (toward[1:] > 0.0))
+    points, which = turning_points(
+        lambda k, these: sign[turns[these]] * _curvature_slope(sigma, k), K[turns], K[turns + 1]
+    )
+    at = turns[which] + 1
+    return np.insert(K, at, points), np.insert(values, at, [_curvature(sigma, k) for k in points])
 
 
 def _curvature_slope(sigma: Activation, K: Array) -> Array:
-    """d<sigma sigma''>_K/dK."""
-    return mean_square(sigma, 0, K, derivative=2) - mean_square(sigma, 1, K, derivative=1)
+    """d<sigma sigma''>_K/dK, one by one: nodes for the largest kernel would be wasted on the others."""
+    return np.array([float(mean_square(sigma, 0, k, derivative=2) - mean_square(sigma, 1, k, derivative=1)) for k in K])
 
 
 def _bracketed_zero(sigma: Activation, low: float, high: float) -> float:
@@ -241,7 +245,7 @@ def _bracketed_zero(sigma: Activation, low: float, high: float) -> float:
     for _ in range(60):
         value = _curvature(sigma, K)
         low, high = (low, K) if (value > 0.0) == rising else (K, high)
-        slope = float(_curvature_slope(sigma, np.asarray(K)))
+        slope = float(_curvature_slope(sigma, np.array([K]))[0])
         step = -value / slope if slope else math.inf
         if abs(step) <= 1e-14 * K:
             break

@@ -14,6 +14,7 @@ from rgflow.theory.criticality.susceptibility import (
     chi_parallel,
     chi_perp,
     correlation_depth,
+    dips,
     mean_square,
     turning_points,
 )
@@ -130,11 +131,14 @@ def _nearer_brackets(
     point decides.
     """
     low, high = (ends.copy() for ends in found)
-    slope = C_W[:, None] * mean_square(sigma, 0, np.maximum(_GRID, _TINY), derivative=1) - 1.0
-    toward = np.sign(change) * slope
-    row, i = np.nonzero((toward[:, :-1] < 0.0) & (toward[:, 1:] > 0.0) & (change[:, :-1] * change[:, 1:] > 0.0))
+    row, i = np.nonzero(dips(change))
     sign = np.sign(change[row, i])
-    points = turning_points(lambda K: sign * (chi_parallel(sigma, C_W[row], K) - 1.0), *_GRID[[i, i + 1]])
+
+    def toward(K: Array, these: NDArray[np.intp]) -> Array:
+        return np.asarray(sign[these] * (chi_parallel(sigma, C_W[row[these]], np.maximum(K, _TINY)) - 1.0))
+
+    points, which = turning_points(toward, _GRID[i], _GRID[i + 1])
+    row, i, sign = row[which], i[which], sign[which]
     beyond = sign * (C_b[row] + C_W[row] * mean_square(sigma, 0, points) - points) < 0.0
     downstream = np.where(
         change[row, _START] > 0.0, (i >= _START) & (points < low[row]), (i < _START) & (points > high[row])

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.polynomial.hermite_e import hermeval
@@ -113,14 +114,47 @@ def discontinuity(sigma: Activation, order: int = 0) -> float | None:
     return next((kink for kink in sigma.kinks if first_jump(*sigma.sides(kink, order)) <= order), None)
 
 
-def turning_points(slope: Callable[[Array], Array], low: Array, high: Array) -> Array:
-    """Where a slope rises through 0 between kernels `low` and `high`, to a millionth: by bisection, all at once."""
-    low, high = low.copy(), high.copy()
-    for _ in range(_BISECTIONS if low.size else 0):
+def dips(values: Array) -> NDArray[np.bool_]:
+    """Intervals of an even grid in which values of one sign may come back to 0: (..., n) -> (..., n - 1).
+
+    The cubic through four neighbours falls there below half of both ends.
+    """
+    found = np.zeros((*values.shape[:-1], values.shape[-1] - 1), dtype=bool)
+    first, low, high, last = (values[..., k : values.shape[-1] - 3 + k] for k in range(4))
+    t = np.arange(1, 8).reshape(-1, *(1,) * values.ndim) / 8
+    cubic = (
+        -t * (1 - t) * (2 - t) / 6 * first
+        + (1 + t) * (1 - t) * (2 - t) / 2 * low
+        + t * (1 + t) * (2 - t) / 2 * high
+        - t * (1 + t) * (1 - t) / 6 * last
+    )
+    ends = np.minimum(np.abs(low), np.abs(high))
+    found[..., 1:-1] = (low * high > 0.0) & (np.min(np.sign(low) * cubic, axis=0) < ends / 2)
+    return found
+
+
+def turning_points(slope: Callable[[Array, Any], Array], low: Array, high: Array) -> tuple[Array, NDArray[np.intp]]:
+    """Where slopes rise through 0 between kernels `low` and `high`, to a millionth: by bisection, all at once.
+
+    Parameters
+    ----------
+    slope
+        (kernels, numbers of the intervals) -> slopes there.
+    low, high
+        Ends of the intervals.
+
+    Returns
+    -------
+    Turning points, and the numbers of the intervals that have one.
+    """
+    every = np.arange(low.size)
+    which = every[(slope(low, every) < 0.0) & (slope(high, every) > 0.0)] if low.size else every
+    low, high = low[which], high[which]
+    for _ in range(_BISECTIONS if which.size else 0):
         middle = (low + high) / 2
-        rising = slope(middle) > 0.0
+        rising = slope(middle, which) > 0.0
         low, high = np.where(rising, low, middle), np.where(rising, middle, high)
-    return (low + high) / 2
+    return (low + high) / 2, which
 
 
 def _leibniz(order: int, count: int) -> list[tuple[int, tuple[int, int]]]:

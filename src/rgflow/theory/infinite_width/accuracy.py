@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from rgflow.errors import RgflowError
 from rgflow.inputs import Inputs, checked_inputs
 from rgflow.network import Network
 from rgflow.theory.infinite_width.apart import Block
 from rgflow.theory.infinite_width.dual import closed_form
+from rgflow.theory.infinite_width.mehler import ExpansionError
 from rgflow.theory.infinite_width.plan import Pairs, Plan, make_plan
 from rgflow.theory.infinite_width.quadrature import quadrature_kernels
 
@@ -40,7 +40,7 @@ def certified_plan(network: Network, inputs: Inputs, precision: Any) -> Plan:
         checked = np.concatenate([checked, _turned(checked, network.C_W[0])])
     error = _measured_error(network, checked, precision)
     if error > _WORST.get(np.dtype(precision).name, 1e-6):
-        raise RgflowError(
+        raise ExpansionError(
             f"infinite width of {network.activation.label} in {precision}: estimated relative error {error:.1e}; "
             "scale the inputs down, use float64, or declare the analytic_radius of an activation of your own"
         )

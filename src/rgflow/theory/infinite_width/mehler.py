@@ -22,6 +22,10 @@ _ROUNDING = 1e-24
 _VALUES_AT_ONCE = 2**21  # of sigma: 16 MiB
 
 
+class ExpansionError(RgflowError):
+    """Mehler's expansion does not converge, or not accurately enough; quadrature pair by pair may do."""
+
+
 class MehlerDual:
     """<sigma_a sigma_b> = sum_k c_k(a) c_k(b) rho^k with c_k(a) = <sigma(sqrt(K_aa) u) h_k(u)>, and so for sigma'.
 
@@ -60,8 +64,8 @@ class MehlerDual:
         return Averages(ss, dd)
 
 
-def _too_many_powers(activation: Activation, deviation: float) -> RgflowError:
-    return RgflowError(
+def _too_many_powers(activation: Activation, deviation: float) -> ExpansionError:
+    return ExpansionError(
         f"pair averages of {activation.label} at K = {deviation**2:.3g} need more than {_MAX_DEGREE} "
         "powers of the correlation; scale the inputs down, or choose C_b and C_W closer to criticality"
     )

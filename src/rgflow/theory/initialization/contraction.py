@@ -14,24 +14,26 @@ Array = npt.NDArray[np.float64]
 
 
 def pair_contraction(J: Array, T: Array) -> Array:
-    """Sum over pairs of J_{12, beta beta'} T_{beta beta' ...}.
+    """Sum over pairs of J_{12, beta beta'} T_{beta beta' ...}: over 11, 12 and 22.
 
     Parameters
     ----------
     J
         (N, N, 3) Jacobian of a pair mean.
     T
-        (N, N, ...) tensor, symmetric in its first two legs.
+        (N, N, ...) tensor.
 
     Returns
     -------
     (N, N, ...) array.
     """
-    diagonal = _diagonal(T)
-    J_11, J_12, J_22 = _slots(J, T.ndim)
-    result: Array = J_12 * T
-    result += J_11 * diagonal[:, None]
-    result += J_22 * diagonal[None, :]
+    diagonal = np.ascontiguousarray(_diagonal(T))
+    result = np.empty(T.shape)
+    for row, J_row, T_row, own in zip(result, J, T, diagonal, strict=True):  # one at a time fits the cache
+        J_11, J_12, J_22 = J_row.T.reshape(3, -1, *(1,) * (T.ndim - 2))
+        np.multiply(J_12, T_row, out=row)
+        row += J_11 * own
+        row += J_22 * diagonal
     return result
 
 
@@ -45,10 +47,7 @@ def leg_contraction(q: Array, T: Array) -> Array:
 
     The second leg of T keeps its label 2; T has shape (N, N, ...) and need not be symmetric.
     """
-    q_1, q_2 = _slots(q, T.ndim)
-    result: Array = q_1 * T
-    result += q_2 * _diagonal(T)[None, :]
-    return result
+    return pair_contraction(np.pad(q, ((0, 0), (0, 0), (1, 0))), T)
 
 
 def own_pairs(T: Array) -> Array:
@@ -96,9 +95,3 @@ def cross_pairs(T: Array) -> Array:
 def _diagonal(T: Array) -> Array:
     diagonal: Array = np.einsum("aa...->a...", T)
     return diagonal
-
-
-def _slots(J: Array, ndim: int) -> tuple[Array, ...]:
-    """Slots first, then the pair, then unit axes for the legs of an ndim-dimensional tensor that J does not touch."""
-    slots = np.moveaxis(J, -1, 0)
-    return tuple(slots.reshape(slots.shape + (1,) * (ndim - 2)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection
 from typing import NamedTuple
 
@@ -15,6 +16,8 @@ _PRODUCTS = {  # matrix products of N(N+1)/2 symmetric pairs with themselves tha
 _MULTIPLICATIONS = 2e10  # per second
 _PER_ENTRY = 4e-8  # seconds per entry of a four-legged tensor, layer and randomization
 _QUADRATURE = 3e-4  # seconds per entry and layer
+BLOCK = 12  # inputs at a time of tensors that pairs decide: the four-legged ones of two blocks fit the cache
+_PAIRWISE = 0.4  # seconds per pair of blocks and layer
 _ARRAYS = 14  # four-input averages and intermediate results that are held at once
 _HELD = 5  # copies of what is kept: mean, squares, and the latest in two shapes
 
@@ -36,6 +39,12 @@ class Cost(NamedTuple):
 def certified_cost(N: int, depth: int) -> Cost:
     """Of N <= 6 inputs by quadrature, for a smooth activation and all tensors."""
     return Cost((depth - 1) * _QUADRATURE * N**4, 0.1)
+
+
+def pairwise_cost(N: int, depth: int) -> Cost:
+    """Of N inputs by quadrature, for tensors that pairs of inputs decide."""
+    blocks = math.ceil(N / BLOCK)
+    return Cost((depth - 1) * _PAIRWISE * blocks * (blocks + 1) / 2, 0.2 + 32 * N**2 / 2**30)
 
 
 def randomized_cost(N: int, depth: int, needed: Recursions, kept: Collection[str], layers: int, nodes: int) -> Cost:

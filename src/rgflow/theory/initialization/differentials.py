@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from rgflow.theory.initialization.contraction import Array, exchange_pairs
+from rgflow.theory.initialization.contraction import Array, exchange_pairs, pair_contraction
 from rgflow.theory.initialization.layers import recursions
 from rgflow.theory.initialization.step import Step
 
@@ -121,6 +121,4 @@ def _first(pair: Array) -> Array:
 
 def _along(at_first: Array, at_second: Array, T: Array) -> Array:
     """at_first_12 T_1134 + at_second_12 T_1234."""
-    result: Array = _first(at_second) * T
-    result += _first(at_first) * np.einsum("aacd->acd", T)[:, None]
-    return result
+    return pair_contraction(np.stack([at_first, at_second, np.zeros_like(at_first)], axis=-1), T)

@@ -15,7 +15,7 @@ from rgflow.gaussian.averages import Averages
 from rgflow.gaussian.derivatives import DerivativeExpectations
 from rgflow.gaussian.expectations import Expectations
 from rgflow.gaussian.node_sums import NodeSums
-from rgflow.gaussian.randomized import Control, RandomizedAverages
+from rgflow.gaussian.randomized import Control, PairAverages, RandomizedAverages
 from rgflow.network import Network
 from rgflow.theory.initialization.contraction import Array
 
@@ -39,36 +39,59 @@ def randomized(network: Network, nodes: int, seed: int) -> Iterator[LayerAverage
     Raises
     ------
     RgflowError
-        `nodes` is not a power of two, or too small to be split.
+        As `require_nodes`.
     """
-    if nodes < _FEWEST_NODES or nodes & (nodes - 1):
-        raise RgflowError(f"nodes = {nodes}; allowed: a power of two, at least {_FEWEST_NODES}")
-    shared: dict[int, _Shared] = {}
+    require_nodes(nodes)
+    shared: dict[int, Shared] = {}
 
     def averages(randomization: int, layer: int, K: Array) -> Averages:
-        sigma, count = network.activation_of(layer), nodes // RANDOMIZATIONS
         if layer not in shared:
-            shared[layer] = _share(sigma, K, count, SeedSequence((seed, layer)))
-        sums = NodeSums(sigma, K, count, SeedSequence((seed, layer, randomization)))
+            shared[layer] = share(network, layer, K, nodes, seed)
+            _prepare(shared[layer].exact, network.activation_of(layer))
+        sums = NodeSums(network.activation_of(layer), K, nodes // RANDOMIZATIONS, node_key(seed, layer, randomization))
         return RandomizedAverages(shared[layer].exact, sums, shared[layer].control)
 
     return (partial(averages, randomization) for randomization in range(RANDOMIZATIONS))
 
 
-def _quadrature(sigma: Activation, K: Array) -> Expectations:
-    return Expectations(sigma, K) if sigma.kinks else DerivativeExpectations(sigma, K, _RTOL)
+def require_nodes(nodes: int) -> None:
+    """Raise one line unless `nodes` is a power of two and large enough to be split."""
+    if nodes < _FEWEST_NODES or nodes & (nodes - 1):
+        raise RgflowError(f"nodes = {nodes}; allowed: a power of two, at least {_FEWEST_NODES}")
 
 
-class _Shared(NamedTuple):
+def pairwise(network: Network) -> LayerAverages:
+    """Quadrature for all that no more than two inputs decide, and zeros for the rest."""
+    return lambda layer, K: PairAverages(_quadrature(network.activation_of(layer), K), len(K))
+
+
+class Shared(NamedTuple):
     """What all randomizations of a layer have in common."""
 
     exact: Expectations
     control: Control
 
 
-def _share(sigma: Activation, K: Array, count: int, seed: SeedSequence) -> _Shared:
+def share(network: Network, layer: int, K: Array, nodes: int, seed: int) -> Shared:
+    """Exact averages over pairs and the controls, whose coefficients come from few inputs with nodes of their own."""
+    sigma, count = network.activation_of(layer), nodes // RANDOMIZATIONS
     exact = _quadrature(sigma, K)
-    exact.hessian(1)  # the highest order first: one table serves all, and every randomization alike
     few = np.unique(np.linspace(0, len(K) - 1, _PILOT_INPUTS).astype(int))
-    sums = [NodeSums(sigma, K[np.ix_(few, few)], count, key) for key in seed.spawn(RANDOMIZATIONS)]
-    return _Shared(exact, Control(exact, sums, few))
+    keys = SeedSequence((seed, layer)).spawn(RANDOMIZATIONS)
+    sums = [NodeSums(sigma, K[np.ix_(few, few)], count, key) for key in keys]
+    return Shared(exact, Control(exact, K, few, sums))
+
+
+def node_key(seed: int, layer: int, randomization: int) -> SeedSequence:
+    """The key of one set of nodes."""
+    return SeedSequence((seed, layer, randomization))
+
+
+def _prepare(exact: Expectations, sigma: Activation) -> None:
+    """Evaluate pairs at the highest order first: one table then serves all, and all randomizations alike to the bit."""
+    if not sigma.kinks:
+        exact.hessian(1)
+
+
+def _quadrature(sigma: Activation, K: Array) -> Expectations:
+    return Expectations(sigma, K) if sigma.kinks else DerivativeExpectations(sigma, K, _RTOL)

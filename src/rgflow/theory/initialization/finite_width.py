@@ -7,8 +7,10 @@ themselves included, has their mean as its estimate and their scatter as its err
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import combinations_with_replacement
 from typing import Literal
 
 import numpy as np
@@ -17,10 +19,10 @@ import xarray as xr
 from rgflow.inputs import Inputs, input_gram
 from rgflow.network import Network
 from rgflow.theory.initialization.contraction import Array
-from rgflow.theory.initialization.cost import Cost, certified_cost, randomized_cost
+from rgflow.theory.initialization.cost import BLOCK, Cost, certified_cost, pairwise_cost, randomized_cost
 from rgflow.theory.initialization.differentials import DNTK_RECURSIONS
-from rgflow.theory.initialization.engines import LayerAverages, certified, randomized
-from rgflow.theory.initialization.layers import Tensors, stacked, walk
+from rgflow.theory.initialization.engines import LayerAverages, certified, pairwise, randomized
+from rgflow.theory.initialization.layers import Tensors, labelled, stacked, walk
 from rgflow.theory.initialization.tensors import (
     ARCHITECTURES,
     Recursions,
@@ -33,7 +35,7 @@ from rgflow.theory.initialization.tensors import (
 Layers = Literal["last", "all"]
 
 _CERTIFIED_INPUTS = 6
-_NODES = 2**15
+_NODES = 2**14
 
 
 def finite_width_tensors(
@@ -61,7 +63,8 @@ def finite_width_tensors(
         "last" for the output layer, "all" for every layer.
     nodes
         Number of nodes in each layer, a power of two. By default up to 6 different inputs are certified by quadrature
-        and more get 2^15 nodes. Errors fall about as nodes^(-0.65).
+        and more get 2^14 nodes. K, G1, Theta and Theta1 alone are certified for any number of inputs. Errors fall about
+        as nodes^(-0.65).
     seed
         Key of the randomization; equal seeds give equal results.
     memory
@@ -102,11 +105,13 @@ def tensor_randomizations(
     dataset comes of few inputs, whose tensors are certified. Parameters and errors are those of `finite_width_tensors`.
     """
     wanted, gram = _wanted(network, tensors), input_gram(network, inputs)
+    needed = with_dependencies(_existing(network), wanted)
     count = _by_default(len(np.unique(gram, axis=0))) if nodes is None else nodes
     _cost(network, len(gram), wanted, layer, count).require(memory)
-    engines = randomized(network, count, seed) if count else [certified(network)]
-    needed = with_dependencies(_existing(network), wanted)
-    for averages in engines:
+    if count and _two_legged(needed, wanted):
+        yield _pair_tensors(network, needed, gram, layer)[[*wanted, "quadrature_error"]]
+        return
+    for averages in randomized(network, count, seed) if count else [certified(network)]:
         yield _walked(network, needed, gram, averages, layer)[[*wanted, "quadrature_error"]]
 
 
@@ -152,11 +157,17 @@ def _by_default(samples: int) -> int:
 
 
 def _cost(network: Network, samples: int, wanted: list[str], layer: Layers, count: int) -> Cost:
+    needed = with_dependencies(_existing(network), wanted)
     if not count:
         return certified_cost(samples, network.depth)
-    needed = with_dependencies(_existing(network), wanted)
+    if _two_legged(needed, wanted):
+        return pairwise_cost(samples, network.depth)
     layers = 1 if layer == "last" else network.depth
     return randomized_cost(samples, network.depth, needed, wanted, layers, count)
+
+
+def _two_legged(needed: Recursions, wanted: list[str]) -> bool:
+    return all(needed[name].legs == 2 for name in wanted)
 
 
 def _wanted(network: Network, tensors: Iterable[str] | None) -> list[str]:
@@ -177,6 +188,22 @@ def _existing(network: Network) -> Recursions:
 
 
 _DIFFERENTIALS: Mapping[str, Recursions] = {"plain": DNTK_RECURSIONS, "residual": {}}
+
+
+def _pair_tensors(network: Network, recursions: Recursions, gram: Array, layer: Layers) -> xr.Dataset:
+    """The tensors with two legs, which pairs of inputs decide, by quadrature: block by block of inputs."""
+    blocks = np.array_split(np.arange(len(gram)), math.ceil(len(gram) / BLOCK))
+    names = [name for name, recursion in recursions.items() if recursion.legs == 2]
+    numbers = range(1, network.depth + 1) if layer == "all" else [network.depth]
+    found = {name: np.empty((len(numbers), *gram.shape)) for name in names}
+    error = np.zeros(len(numbers))
+    for left, right in combinations_with_replacement(blocks, 2):
+        chosen = np.union1d(left, right)
+        part = _walked(network, recursions, gram[np.ix_(chosen, chosen)], pairwise(network), layer)
+        error = np.maximum(error, part["quadrature_error"])
+        for name in names:
+            found[name][:, chosen[:, None], chosen] = part[name]
+    return labelled(found).assign_coords(layer=list(numbers)).assign(quadrature_error=("layer", np.asarray(error)))
 
 
 def _walked(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from functools import partial
+from itertools import chain
 from typing import Literal, get_args
 
 import numpy as np
@@ -13,10 +15,10 @@ from rgflow.errors import RgflowError
 from rgflow.network import Network
 from rgflow.task import Task
 from rgflow.theory.initialization.contraction import Array
-from rgflow.theory.initialization.tensors import initialization_theory
+from rgflow.theory.initialization.finite_width import mean_and_error
 from rgflow.theory.learning.bayes_errors import hidden_errors, leading_errors, output_errors
-from rgflow.theory.learning.bayes_next import OutputTensors, hidden_coefficients, output_coefficients
-from rgflow.theory.learning.bayes_tensors import TENSORS, hidden_tensors, output_tensors
+from rgflow.theory.learning.bayes_next import HiddenTensors, hidden_coefficients, output_coefficients
+from rgflow.theory.learning.bayes_tensors import hidden_tensors, learning_tensors, output_tensors
 from rgflow.theory.learning.conditioning import (
     Conditioning,
     check_noise,
@@ -46,6 +48,7 @@ def bayes_theory(
     *,
     noise: float = 0.0,
     order: Order = "next",
+    nodes: int | None = None,
 ) -> xr.Dataset:
     """Condition wide networks on train data: infinite width, and the coefficients of 1/n, n = n_{L-1}.
 
@@ -72,6 +75,10 @@ def bayes_theory(
         Variance s^2 of the observation noise; 0 needs an invertible train kernel.
     order
         "leading" for infinite width alone; "next" needs a plain network.
+    nodes
+        How V and G1 are averaged: 0 by certified quadrature, at a cost that grows as the fourth power of the number of samples,
+        else on so many randomized nodes per layer, a power of two. By default quadrature for up to twelve samples and 2^17
+        nodes for more. Little noise and a nearly singular kernel amplify the errors of nodes.
 
     Returns
     -------
@@ -92,7 +99,8 @@ def bayes_theory(
         * ``log_weight_variance`` c: the log likelihood varies by c/n among networks of the prior, and
           ``effective_sample_fraction`` = exp(-c/n) of them count.
 
-        ``<name>_error`` of every quantity and coefficient: what the errors of the Gaussian averages can amount to.
+        ``<name>_error`` of every quantity and coefficient: what errors of quadrature can amount to at most, and with nodes their
+        standard error.
 
     Raises
     ------
@@ -109,7 +117,7 @@ def bayes_theory(
         K, _ = output_kernels(network, task.inputs)
         return condition(K, task, noise)
     network.require_plain('Bayesian inference to order "next"')
-    return condition_next(network, task, noise, initialization_theory(network, task.inputs, TENSORS))
+    return condition_next(network, task, noise, learning_tensors(network, task.inputs, nodes))
 
 
 def condition(K: Array, task: Task, noise: float) -> xr.Dataset:
@@ -135,40 +143,65 @@ def condition(K: Array, task: Task, noise: float) -> xr.Dataset:
     )
 
 
-def condition_next(network: Network, task: Task, noise: float, tensors: xr.Dataset) -> xr.Dataset:
-    """``bayes_theory`` to order 1/n from the tensors K, G1 and V of all samples, train first, at every layer."""
-    output, errors = output_tensors(tensors, network.depth)
-    given = conditioning(output.K, task.train_targets, noise)
-    values, bounds = _from_output_layer(given, output, errors)
-    if network.depth > 1:
-        hidden_values, hidden_bounds = _from_hidden_layer(network, given, errors.K, tensors)
-        values, bounds = values | hidden_values, bounds | hidden_bounds
-    n = network.widths[-2]
-    values["effective_sample_fraction"] = fraction = np.exp(-values["log_weight_variance"] / n)
-    bounds["effective_sample_fraction"] = fraction * bounds["log_weight_variance"] / n
-    return condition(output.K, task, noise).assign(
-        {name: (_dims(name), value) for name, value in values.items()}
-        | {f"{name}_error": (_dims(name), bound) for name, bound in bounds.items()}
+def condition_next(network: Network, task: Task, noise: float, tensors: Iterable[xr.Dataset]) -> xr.Dataset:
+    """``bayes_theory`` to order 1/n from the tensors of all samples, train first, as ``learning_tensors`` yields them."""
+    iterator = iter(tensors)
+    first = next(iterator)
+    kernels = _leading_kernels(network, first)
+    given = conditioning(kernels["hidden_kernel"], task.train_targets, noise)
+    found = mean_and_error(map(partial(_coefficients, network, given), chain([first], iterator)))
+    found = _with_quadrature(found, _quadrature_errors(network, given, first))
+    fraction = np.exp(-found["log_weight_variance"] / network.widths[-2])
+    result = condition(kernels["hidden_kernel"], task, noise)
+    return (
+        result.assign({name: (_PAIR, kernel) for name, kernel in kernels.items()})
+        .merge(found)
+        .assign(
+            effective_sample_fraction=fraction,
+            effective_sample_fraction_error=fraction * found["log_weight_variance_error"] / network.widths[-2],
+        )
     )
 
 
-def _from_output_layer(given: Conditioning, tensors: OutputTensors, errors: OutputTensors) -> tuple[Named, Named]:
-    """All that needs only the output layer, and its errors."""
-    values = {"hidden_kernel": tensors.K, **output_coefficients(given, tensors)}
-    bounds = {"hidden_kernel": errors.K, **leading_errors(given, errors.K), **output_errors(given, tensors, errors)}
-    return values, bounds
+def _leading_kernels(network: Network, tensors: xr.Dataset) -> Named:
+    """Kernels of the last hidden layer at infinite width, which learns nothing there."""
+    layers = {"hidden_kernel": network.depth, "preactivation_kernel": network.depth - 1}
+    return {name: tensors["K"].sel(layer=layer).values for name, layer in layers.items() if layer}
 
 
-def _from_hidden_layer(
-    network: Network, given: Conditioning, K_error: Array, tensors: xr.Dataset
-) -> tuple[Named, Named]:
-    """The posterior of one preactivation of the last hidden layer, and its errors."""
-    hidden, errors = hidden_tensors(network, tensors)
+def _coefficients(network: Network, given: Conditioning, tensors: xr.Dataset) -> xr.Dataset:
+    """All coefficients of 1/n."""
+    output, _ = output_tensors(tensors, network.depth)
+    values = output_coefficients(given, output)
+    if network.depth > 1:
+        hidden, _ = hidden_tensors(network, tensors)
+        values |= _learn(network)(given.mismatch, hidden)
+    return xr.Dataset({name: (_dims(name), value) for name, value in values.items()})
+
+
+def _quadrature_errors(network: Network, given: Conditioning, tensors: xr.Dataset) -> Named:
+    """What the errors of quadrature amount to in all quantities and coefficients."""
+    output, errors = output_tensors(tensors, network.depth)
+    bounds = {"hidden_kernel": errors.K, **leading_errors(given, errors.K), **output_errors(given, output, errors)}
+    if network.depth > 1:
+        hidden, below = hidden_tensors(network, tensors)
+        learned = hidden_errors(given, errors.K, hidden, below, _learn(network))
+        bounds |= {"preactivation_kernel": below.K, **learned}
+    return bounds
+
+
+def _learn(network: Network) -> Callable[[Array, HiddenTensors], Named]:
     _, C_W, _, _ = network.hyperparameters(network.depth)
-    learn = partial(hidden_coefficients, C_W=C_W, rho=network.ratio(network.depth - 1))
-    values = {"preactivation_kernel": hidden.K, **learn(given.mismatch, hidden)}
-    bounds = {"preactivation_kernel": errors.K, **hidden_errors(given, K_error, hidden, errors, learn)}
-    return values, bounds
+    return partial(hidden_coefficients, C_W=C_W, rho=network.ratio(network.depth - 1))
+
+
+def _with_quadrature(found: xr.Dataset, bounds: Named) -> xr.Dataset:
+    """Add errors of quadrature to those, if any, of estimates on nodes."""
+    errors = {f"{name}_error": (_dims(name), bound) for name, bound in bounds.items()}
+    sampled = {name: found[name].values for name in errors if name in found}
+    return found.assign(
+        errors | {name: (errors[name][0], np.hypot(errors[name][1], own)) for name, own in sampled.items()}
+    )
 
 
 def _dims(name: str) -> tuple[str, ...]:

@@ -2,15 +2,50 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import xarray as xr
 
 from rgflow.gaussian.expectations import Expectations
+from rgflow.inputs import Inputs
 from rgflow.network import Network
+from rgflow.theory.initialization.finite_width import finite_width_cost, tensor_randomizations
+from rgflow.theory.initialization.tensors import initialization_theory
 from rgflow.theory.learning.bayes_errors import quadrature_errors
 from rgflow.theory.learning.bayes_next import HiddenTensors, OutputTensors
 
 TENSORS = ("K", "G1", "V")
+_MEMORY = 8.0  # GiB
+_NODES = 2**17
+_CERTIFIED_INPUTS = 12  # two CPU seconds per layer; the cost of quadrature grows as the fourth power
+
+
+def learning_tensors(network: Network, inputs: Inputs, nodes: int | None = None) -> Iterator[xr.Dataset]:
+    """K, G1 and V of all layers: once, certified; or once for each of several independent sets of nodes, with the same K.
+
+    Whatever is linear in G1 and V has its mean over these as an estimate, and their scatter as its error.
+
+    Parameters
+    ----------
+    network, inputs
+        As for ``initialization_theory``.
+    nodes
+        Nodes in each layer, a power of two, or 0 for certified quadrature. By default quadrature for up to twelve different
+        inputs and 2^17 nodes for more: K~^{-1} amplifies their errors beyond those of the tensors.
+    """
+    if nodes is None:
+        nodes = 0 if len(np.unique(inputs, axis=0)) <= _CERTIFIED_INPUTS else _NODES
+    if nodes == 0:
+        yield initialization_theory(network, inputs, TENSORS)
+    else:
+        yield from tensor_randomizations(network, inputs, TENSORS, layer="all", nodes=nodes, memory=_MEMORY)
+
+
+def require_memory(network: Network, samples: int, nodes: int | None) -> None:
+    """Raise one line if the tensors of so many samples do not fit into the memory that ``learning_tensors`` may take."""
+    if nodes != 0 and samples > _CERTIFIED_INPUTS:
+        finite_width_cost(network, samples, TENSORS, layer="all", nodes=nodes).require(_MEMORY)
 
 
 def output_tensors(tensors: xr.Dataset, depth: int) -> tuple[OutputTensors, OutputTensors]:

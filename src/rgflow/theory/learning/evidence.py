@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from functools import partial
-from itertools import product
+from itertools import chain, product
 
 import numpy as np
 import xarray as xr
@@ -18,16 +18,17 @@ from rgflow.errors import RgflowError
 from rgflow.network import Network
 from rgflow.task import Task
 from rgflow.theory.initialization.contraction import Array
-from rgflow.theory.initialization.tensors import initialization_theory
+from rgflow.theory.initialization.finite_width import mean_and_error
 from rgflow.theory.learning.bayes import condition
 from rgflow.theory.learning.bayes_errors import leading_errors, output_errors
 from rgflow.theory.learning.bayes_next import output_coefficients
-from rgflow.theory.learning.bayes_tensors import TENSORS, output_tensors
+from rgflow.theory.learning.bayes_tensors import learning_tensors, output_tensors, require_memory
 from rgflow.theory.learning.conditioning import check_noise, conditioning, log_evidence_bound
 
 _LEADING = ("log_evidence", "log_evidence_error", "evidence_fit", "evidence_occam", "optimal_scale")
-_NEXT = ("log_evidence1", "log_evidence1_error", "log_weight_variance", "log_weight_variance_error")
-_VARIABLES = (*_LEADING, *_NEXT)
+_NEXT = ("log_evidence1", "log_weight_variance")
+_NEXT_ERRORS = tuple(f"{name}_error" for name in _NEXT)
+_VARIABLES = (*_LEADING, *_NEXT, *_NEXT_ERRORS)
 
 
 def evidence_map(
@@ -39,7 +40,7 @@ def evidence_map(
     C_W: Iterable[float],
     depth: Iterable[int],
     noise: float,
-    rtol: float = 1e-8,
+    nodes: int | None = None,
     workers: int = 1,
     progress: Callable[[int, int], None] | None = None,
 ) -> xr.Dataset:
@@ -60,8 +61,8 @@ def evidence_map(
         Depths L, each at least 1.
     noise
         Variance s^2 of the observation noise.
-    rtol
-        Relative accuracy asked of every Gaussian average.
+    nodes
+        As for :func:`rgflow.theory.learning.bayes.bayes_theory`.
     workers, progress
         As for :func:`rgflow.compute.map_tasks`, over the points of the grid (C_b, C_W).
 
@@ -76,17 +77,20 @@ def evidence_map(
     Raises
     ------
     RgflowError
-        Data or noise that cannot be used, an empty grid, a value that no network can have.
+        Data or noise that cannot be used, an empty grid, a value that no network can have, too many samples for memory.
     """
     task = Task(train_inputs, train_targets, train_inputs)
     check_noise(noise)
     grid = {"depth": np.array([*depth]), "C_b": np.array([*C_b]), "C_W": np.array([*C_W])}
     networks = _networks(find_activation(activation), task, grid)
-    column = partial(_column, task, noise, grid["depth"], rtol)
+    require_memory(networks[0], task.train_count, nodes)
+    column = partial(_column, task, noise, grid["depth"], nodes)
     columns = dict(map_tasks(column, networks, workers, progress=progress))
-    stacked = np.stack([columns[index] for index in range(len(networks))], axis=-1)
-    values = stacked.reshape(len(_VARIABLES), *(len(axis) for axis in grid.values()))
-    variables = {name: (tuple(grid), value) for name, value in zip(_VARIABLES, values, strict=True)}
+    points = xr.concat([columns[index] for index in range(len(networks))], dim="point")
+    shape = [len(axis) for axis in grid.values()]
+    variables = {
+        name: (tuple(grid), points[name].transpose("depth", "point").values.reshape(shape)) for name in _VARIABLES
+    }
     attrs = {"activation": networks[0].activation.label, "noise": noise}
     return _with_bound(xr.Dataset(variables, grid, attrs), task, noise)
 
@@ -103,38 +107,58 @@ def _networks(activation: Activation, task: Task, grid: Mapping[str, Array]) -> 
     return [Network(activation, widths, C_b, C_W) for C_b, C_W in product(grid["C_b"], grid["C_W"])]
 
 
-def _column(task: Task, noise: float, depths: Array, rtol: float, network: Network) -> Array:
-    """All variables at one point (C_b, C_W), (variable, depth); layer L of the deepest network is the output of depth L."""
-    tensors = _tensors_as_deep_as_finite(network, task, depths, rtol)
-    return np.stack([_evidence(task, noise, tensors, int(depth)) for depth in depths], axis=-1)
-
-
-def _tensors_as_deep_as_finite(network: Network, task: Task, depths: Array, rtol: float) -> xr.Dataset | None:
-    """K, G1 and V of the largest of the depths at which they are finite; None if there is none."""
-    for depth in sorted({*depths.tolist()}, reverse=True):
-        shallow = Network(
-            network.activation, (*network.widths[:depth], network.widths[-1]), network.C_b[0], network.C_W[0]
-        )
+def _column(task: Task, noise: float, depths: Array, nodes: int | None, network: Network) -> xr.Dataset:
+    """All variables over depth at one point (C_b, C_W); missing beyond the deepest network whose tensors are finite."""
+    for deepest in sorted({*depths.tolist()}, reverse=True):
         with suppress(RgflowError):
-            return initialization_theory(shallow, task.train_inputs, TENSORS, rtol)
-    return None
+            tensors = learning_tensors(_shallower(network, deepest), task.train_inputs, nodes)
+            return _over_depth(task, noise, depths[depths <= deepest], tensors).reindex(depth=depths)
+    return xr.Dataset({name: ("depth", np.full(len(depths), np.nan)) for name in _VARIABLES}, {"depth": depths})
 
 
-def _evidence(task: Task, noise: float, tensors: xr.Dataset | None, depth: int) -> Array:
-    """The variables of one network; NaN where tensors do not reach or the train kernel is singular."""
-    missing = np.full(len(_VARIABLES), np.nan)
-    if tensors is None or depth > tensors.sizes["layer"]:
-        return missing
+def _shallower(network: Network, depth: int) -> Network:
+    widths = (*network.widths[:depth], network.widths[-1])
+    return Network(network.activation, widths, network.C_b[0], network.C_W[0])
+
+
+def _over_depth(task: Task, noise: float, depths: Array, tensors: Iterable[xr.Dataset]) -> xr.Dataset:
+    """The variables of networks as deep as the depths, layer L of one being the output of another of depth L."""
+    iterator = iter(tensors)
+    first = next(iterator)
+    quadrature = _each(depths, partial(_leading, task, noise, first), (*_LEADING, *_NEXT_ERRORS))
+    sampled = mean_and_error(
+        _each(depths, partial(_coefficients, task, noise, each), _NEXT) for each in chain([first], iterator)
+    )
+    errors = {name: np.hypot(quadrature[name], sampled[name]) for name in _NEXT_ERRORS if name in sampled}
+    return quadrature.merge(sampled[[*_NEXT]]).assign(errors)
+
+
+def _each(depths: Array, evaluate: Callable[[int], Mapping[str, Array]], names: tuple[str, ...]) -> xr.Dataset:
+    """The named variables over depth, NaN where the train kernel is singular."""
+    found: list[Mapping[str, Array]] = []
+    for depth in depths.tolist():
+        try:
+            found.append(evaluate(depth))
+        except RgflowError:
+            found.append(dict.fromkeys(names, np.asarray(np.nan)))
+    return xr.Dataset(
+        {name: ("depth", np.array([float(each[name]) for each in found])) for name in names}, {"depth": depths}
+    )
+
+
+def _leading(task: Task, noise: float, tensors: xr.Dataset, depth: int) -> dict[str, Array]:
+    """Infinite width, and all errors of quadrature."""
     output, errors = output_tensors(tensors, depth)
-    try:
-        given = conditioning(output.K, task.train_targets, noise)
-    except RgflowError:
-        return missing
-    leading = condition(np.tile(output.K, (2, 2)), task, noise)
-    values = {str(name): leading[name].values for name in leading} | output_coefficients(given, output)
+    given = conditioning(output.K, task.train_targets, noise)
     bounds = leading_errors(given, errors.K) | output_errors(given, output, errors)
-    values |= {f"{name}_error": bound for name, bound in bounds.items()}
-    return np.array([values[name] for name in _VARIABLES])
+    values = condition(np.tile(output.K, (2, 2)), task, noise)
+    named = {f"{name}_error": bound for name, bound in bounds.items()}
+    return named | {name: values[name].values for name in _LEADING if name in values}
+
+
+def _coefficients(task: Task, noise: float, tensors: xr.Dataset, depth: int) -> dict[str, Array]:
+    output, _ = output_tensors(tensors, depth)
+    return output_coefficients(conditioning(output.K, task.train_targets, noise), output)
 
 
 def _with_bound(found: xr.Dataset, task: Task, noise: float) -> xr.Dataset:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from rgflow.inputs import Inputs, input_gram
 from rgflow.network import Network
 from rgflow.theory.infinite_width.accuracy import certified_plan, whole
 from rgflow.theory.infinite_width.dual import is_fast
+from rgflow.theory.infinite_width.mehler import ExpansionError
 from rgflow.theory.infinite_width.quadrature import quadrature_kernels
 from rgflow.theory.initialization.contraction import Array
 
 
 def output_kernels(network: Network, inputs: Inputs) -> tuple[Array, Array]:
-    """Return K^(L) and Theta^(L) between all inputs.
+    """Return K^(L) and Theta^(L) between all inputs: from the engine of infinite width or, where that has no way, by quadrature.
 
     Parameters
     ----------
@@ -31,7 +34,8 @@ def output_kernels(network: Network, inputs: Inputs) -> tuple[Array, Array]:
         Bad inputs, or a kernel or NTK that is not finite, naming its layer.
     """
     if all(is_fast(sigma) for sigma in network.activations):
-        K, Theta, _ = whole(certified_plan(network, inputs, "float64"))
-    else:
-        K, Theta, _ = quadrature_kernels(network, input_gram(network, inputs))
+        with suppress(ExpansionError):
+            K, Theta, _ = whole(certified_plan(network, inputs, "float64"))
+            return K, Theta
+    K, Theta, _ = quadrature_kernels(network, input_gram(network, inputs))
     return K, Theta
