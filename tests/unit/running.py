@@ -10,7 +10,7 @@ import xarray as xr
 
 from rgflow.study.catalogue import find_stage, registry
 from rgflow.study.plan import Study
-from rgflow.study.stage import Labelled, Resources
+from rgflow.study.stage import Chapter, Labelled, Resources
 
 Upstream = Mapping[str, list[Labelled]]
 
@@ -36,10 +36,10 @@ def network_inputs(study: Study, labels: Mapping[str, str]) -> dict[str, list[La
     }
 
 
-def everything(study: Study) -> dict[str, list[xr.Dataset]]:
-    """Run every stage of a small study, in order; what a stage reads is found by its cells."""
+def everything(study: Study, chapter: Chapter | None = None) -> dict[str, list[xr.Dataset]]:
+    """Run every stage of a small study, or of one chapter and what it reads; what a stage reads is found by its cells."""
     done: dict[str, list[tuple[dict[str, str], Labelled]]] = {}
-    for stage in _in_order(study):
+    for stage in _in_order(study, chapter):
         done[stage.name] = []
         for labels in study.cells(stage.name):
             upstream = {role: _matching(done[read], labels) for role, read in stage.reads.items()}
@@ -51,7 +51,7 @@ def _matching(cells: list[tuple[dict[str, str], Labelled]], labels: Mapping[str,
     return [one for own, one in cells if all(own[axis] == labels[axis] for axis in own.keys() & labels.keys())]
 
 
-def _in_order(study: Study) -> list[Any]:
+def _in_order(study: Study, chapter: Chapter | None) -> list[Any]:
     """The stages of a study, each after those that it reads."""
     ordered: list[Any] = []
 
@@ -63,5 +63,6 @@ def _in_order(study: Study) -> list[Any]:
             ordered.append(stage)
 
     for stage in study.stages:
-        add(stage.name)
+        if chapter is None or stage in chapter.stages:
+            add(stage.name)
     return ordered

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import xarray as xr
 from matplotlib.figure import Figure
-from running import everything
+from running import everything as everything_of
 
-from rgflow.chapters.training.chapter import FIGURES
+from rgflow.chapters.training.chapter import CHAPTER, FIGURES
 from rgflow.errors import RgflowError
 from rgflow.study.plan import Study
 
@@ -33,6 +33,11 @@ def changed(inputs: dict[str, Any] | None = None, networks: dict[str, Any] | Non
     """The study with keys of its sections changed."""
     sections = {"inputs": inputs or {}, "networks": networks or {}, "training": training}
     return Study({**RAW, **{name: {**RAW[name], **change} for name, change in sections.items()}})
+
+
+def everything(study: Study) -> dict[str, list[xr.Dataset]]:
+    """All stages of training."""
+    return everything_of(study, CHAPTER)
 
 
 def along_widths(found: dict[str, list[xr.Dataset]], widths: int = 2) -> list[xr.Dataset]:

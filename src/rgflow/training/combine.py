@@ -169,7 +169,7 @@ def _plain(train: int | None, means: Means, count: int) -> dict[str, Array]:
 def _loss_parts(train: int, losses: Mapping[str, Array], covariance: Array) -> dict[str, Array]:
     """Variances, from n_L/2 times the covariance, and what the losses are beyond them."""
     variance = np.einsum("...aa->...a", covariance)
-    parts = {}
+    parts: dict[str, Array] = {}
     for role, at in {"train": slice(None, train), "test": slice(train, None)}.items():
         if (loss := losses.get(f"{role}_loss")) is not None:
             of_role = variance[..., at].sum(axis=-1)

@@ -104,7 +104,7 @@ class Excess:
         """Excess of E[1/2 sum (z - y)^2] = 1/2 sum E[c c] + sum (m - y) E[c] + ..., of its variance, and of what is left."""
         loss = _diagonal_sum(second) + (self._bias * mean).sum(axis=2)
         variance = _diagonal_sum(covariance)
-        excesses = {}
+        excesses: dict[str, Array] = {}
         for role, at in self._roles.items():
             one, part = loss[:, at].sum(axis=1), variance[:, at].sum(axis=1)
             excesses |= {f"{role}_loss_excess": one, f"{role}_variance_excess": part, f"{role}_bias_excess": one - part}

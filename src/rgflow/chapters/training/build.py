@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import NDArray
+
 from rgflow.chapters.inputs.read import task_of
 from rgflow.chapters.networks.build import network_of
 from rgflow.network import Network
@@ -26,7 +29,12 @@ def cell_network(datasets: Datasets, spec: Spec) -> Network:
     """The network of the cell with its learning-rate tensor, of the role ``learning_rate``."""
     network = network_of(spec, datasets, single(datasets, "inputs").sizes["output"])
     rates = single(datasets, "learning_rate")
-    return replace(network, **{name: rates[f"layer_{name}"].values for name in ("lambda_b", "lambda_W")})
+    return with_rates(network, rates["layer_lambda_b"].values, rates["layer_lambda_W"].values)
+
+
+def with_rates(network: Network, lambda_b: NDArray[np.float64], lambda_W: NDArray[np.float64]) -> Network:
+    """The network with another learning-rate tensor, by layer."""
+    return replace(network, lambda_b=tuple(lambda_b), lambda_W=tuple(lambda_W))
 
 
 def cell_method(datasets: Datasets, spec: Spec, members: int = 2) -> TrainingSpec:

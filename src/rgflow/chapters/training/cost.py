@@ -56,7 +56,9 @@ def _recorded(config: Config, cell: Cell) -> float:
 
 def _of_members(config: Config, cell: Cell, members: int) -> float:
     outputs = _records(config) * _samples(cell, config) * _outputs(config)
-    return _recorded(config, cell) * members / config.training.group + min(members, config.training.keep) * outputs
+    return float(
+        _recorded(config, cell) * members / config.training.group + min(members, config.training.keep) * outputs
+    )
 
 
 def next_order(config: Config, cell: Cell) -> bool:
@@ -70,7 +72,7 @@ def next_order(config: Config, cell: Cell) -> bool:
 def _theory_work(config: Config, cell: Cell) -> float:
     """Tensors of all samples: matrix products of pairs over nodes, and the recursions; then every recorded step."""
     if not next_order(config, cell):
-        return by_layer(config, cell)
+        return float(by_layer(config, cell))
     N, nodes = _samples(cell, config), config.training.nodes or _NODES
     if N <= _CERTIFIED:
         return float(1e6 * cell["depth"] * N**4)

@@ -5,12 +5,11 @@ A stage of its own, so that an edit of the theory that leaves the step size as i
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from rgflow.chapters.networks.build import network_of
 from rgflow.chapters.networks.hyperparameters import layer_learning_rates
-from rgflow.chapters.training.build import cell_task
+from rgflow.chapters.training.build import cell_task, with_rates
 from rgflow.theory.learning.rate import learning_rate
 
 if TYPE_CHECKING:
@@ -27,7 +26,7 @@ def run(datasets: Datasets, spec: Spec, _resources: Resources) -> xr.Dataset:
     task = cell_task(datasets, spec)
     network = network_of(spec, datasets, task.train_targets.shape[1])
     rates = layer_learning_rates(network.activation, spec["rates"], network.depth)
-    trained = replace(network, **{name.removeprefix("layer_"): values for name, values in rates.items()})
+    trained = with_rates(network, rates["layer_lambda_b"], rates["layer_lambda_W"])
     given = spec["training"]["learning_rate"]
     eta = given or learning_rate(trained, task.train_inputs, spec["step_fraction"])
     layers = {"layer": np.arange(1, network.depth + 1)}

@@ -34,7 +34,7 @@ def draw(theory: xr.Dataset, trained: xr.Dataset) -> Figure:
     """
     chosen = spread_test_samples(theory, _INPUTS)
     figure = new_figure(height=4.2)
-    upper, lower = figure.subfigures(2, 1, height_ratios=(1.1, 1.0))
+    upper, lower = figure.subfigures(2, 1, height_ratios=(1.1, 1.0), squeeze=False)[:, 0]
     panels = upper.subplots(1, len(chosen), sharey=True, squeeze=False)[0]
     for axes, sample, letter in zip(panels, chosen, "abc", strict=False):
         _draw_path(axes, theory, trained, int(sample))

@@ -47,7 +47,7 @@ def draw(theory: xr.Dataset, trained: xr.Dataset) -> Figure:
     return figure
 
 
-def _last(covariance: xr.DataArray, samples: Matrix) -> Matrix:
+def _last(covariance: xr.DataArray, samples: NDArray[np.intp]) -> Matrix:
     return np.asarray(covariance.isel(step=-1, sample_1=samples, sample_2=samples).values, dtype=np.float64)
 
 

@@ -61,7 +61,7 @@ def _draw_deviations(axes: Axes, theory: xr.Dataset, trained: xr.Dataset, sample
         stderr = one["prediction_covariance_stderr"].isel(at) / (2 * sd)  # d sqrt(c) = dc / (2 sqrt(c))
         axes.errorbar(one["step"], sd, stderr, fmt="o", color=color, ms=2)
         variance = at_width(theory, "prediction_covariance", n).isel(at)
-        _draw_next_order(axes, theory, np.sqrt(variance.where(variance > 0)), color)
+        _draw_next_order(axes, theory, variance.where(variance > 0) ** 0.5, color)
 
 
 def _draw_next_order(axes: Axes, theory: xr.Dataset, values: xr.DataArray, color: str) -> None:

@@ -105,5 +105,5 @@ def _draw_rest(axes: Axes, name: str, theory: xr.Dataset, trained: xr.Dataset, s
     for n, color in width_colors(trained["width"].values).items():
         (value, stderr), (first, error) = deviation(theory, trained, name, n), next_order(theory, name)
         rest = 100 * (value - first / n).sel(step=shown["step"]) / shown
-        spread = 100 * np.hypot(stderr, error / n).sel(step=shown["step"]) / shown
+        spread = 100 * ((stderr**2 + (error / n) ** 2) ** 0.5).sel(step=shown["step"]) / shown
         axes.errorbar(shown["step"], rest, spread, fmt="o", color=color, ms=2)
