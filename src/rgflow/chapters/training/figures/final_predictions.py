@@ -84,7 +84,7 @@ def _score(theory: xr.Dataset, trained: xr.Dataset, here: dict[str, int], mean: 
     if not has_next_order(theory):
         return note
     beyond = estimate - float(at_width(theory, "prediction_mean", int(trained["width"])).isel(here))
-    return f"{note}, with $1/n$: ${beyond / stderr:+.1f}$"
+    return f"{note}\nwith $1/n$: ${beyond / stderr:+.1f}$"
 
 
 def _gaussian(z: NDArray[np.float64], mean: float, variance: float) -> NDArray[np.float64]:
