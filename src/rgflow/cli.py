@@ -20,7 +20,8 @@ _EPILOG = "Errors are one line on standard error and a non-zero exit; nothing is
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status: 0 done, 1 damaged results, 2 bad input."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
+    logging.getLogger("rgflow").setLevel(logging.INFO)
     options = build_parser().parse_args(arguments)
     try:
         return int(options.run(options) or 0)
@@ -58,6 +59,7 @@ def _add_looking(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     critical = verbs.add_parser("critical", help="the critical initialization of an activation")
     critical.add_argument("activation", help="name, for example gelu; parameters as leaky_relu:slope=0.2")
     critical.set_defaults(run=_critical)
+    _add_advise(verbs)
     inspect = verbs.add_parser("inspect", help="print what is stored at a path")
     inspect.add_argument("path", type=_local)
     inspect.set_defaults(run=_inspect)
@@ -76,8 +78,27 @@ def _add_looking(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     summary = verbs.add_parser("summary", help="table of theory, experiment and z of a study")
     summary.add_argument("path", type=_local, help="results/<study>")
     summary.set_defaults(run=_summary)
+    evidence = verbs.add_parser("evidence", help="which networks the data of a study prefer, and by how much")
+    evidence.add_argument("path", type=_local, help="results/<study>")
+    evidence.set_defaults(run=_evidence)
     schema = verbs.add_parser("schema", help="print the JSON schema of the configuration")
     schema.set_defaults(run=_schema)
+
+
+def _add_advise(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    advise = verbs.add_parser(
+        "advise", help="initialization, learning rates, depth and width of a torch module of yours"
+    )
+    advise.add_argument(
+        "model", metavar="FILE.py:FUNCTION", help="a function without arguments that returns the module"
+    )
+    advise.add_argument("--inputs", type=_local, help="*.npz with x and, if there are targets, y; or *.npy with x")
+    advise.add_argument("--report", type=_local, help="write the advice as a page too, *.html")
+    advise.add_argument("--loss", choices=["mse", "cross_entropy"], default="mse")
+    advise.add_argument("--reduction", choices=["mean", "sum"], default="mean")
+    advise.add_argument("--optimizer", choices=["sgd", "adam"], default="sgd")
+    advise.add_argument("--momentum", type=float, default=0.0)
+    advise.set_defaults(run=_advise)
 
 
 def _add_drawing(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -169,6 +190,13 @@ def _critical(options: argparse.Namespace) -> None:
     print(f"  {result.reason}")
 
 
+def _advise(options: argparse.Namespace) -> None:
+    from rgflow.practice.files import advise_file
+
+    names = ("report", "loss", "reduction", "optimizer", "momentum")
+    print(advise_file(options.model, options.inputs, **{name: getattr(options, name) for name in names}))
+
+
 def _assignment(text: str) -> tuple[str, float]:
     name, _, value = text.partition("=")
     try:
@@ -226,6 +254,12 @@ def _summary(options: argparse.Namespace) -> None:
     from rgflow.study.summary import print_summary
 
     print_summary(options.path)
+
+
+def _evidence(options: argparse.Namespace) -> None:
+    from rgflow.chapters.bayes.table import evidence_table, format_evidence
+
+    print(format_evidence(evidence_table(options.path)))
 
 
 def _schema(_: argparse.Namespace) -> None:

@@ -144,7 +144,7 @@ def test_training_is_that_of_a_torch_module() -> None:
     with torch.no_grad():
         for layer, weight, bias in zip(linear, chunk.parameters.weights, chunk.parameters.biases, strict=True):
             layer.weight.copy_(weight[0])
-            layer.bias.copy_(bias[0, :, 0])
+            layer.bias.copy_(bias[0, 0])
     module = torch.nn.Sequential(linear[0], torch.nn.SiLU(), linear[1], torch.nn.Tanh(), linear[2])
     groups = [
         {"params": [parameter], "lr": 0.05 * rate}

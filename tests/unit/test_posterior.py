@@ -23,9 +23,8 @@ from rgflow.posterior.particles import log_mean_exp, white
 from rgflow.posterior.problem import Problem
 from rgflow.posterior.spec import Inference
 from rgflow.posterior.trust import posterior_warnings
-from rgflow.store.variables import Registry
 from rgflow.task import Task
-from rgflow.variables.posterior import VARIABLES
+from rgflow.variables.library import library
 
 NETWORK = Network("tanh", (3, 6, 5, 2), 0.1, 1.5)
 EASY, HARD = Inference(0.5, 32, 4), Inference(0.02, 32, 4)  # one stage, several stages
@@ -279,7 +278,7 @@ BAD = [
     ),
     (
         {"network": Network("tanh", (3, 2, 2), 0.1, 1.5, xi_2=1.0)},
-        "xi_1 = 1, xi_2 = 1: the posterior needs a plain network, (1, 0)",
+        "xi_1 = 1, xi_2 = 1: the posterior needs a plain network",
     ),
 ]
 
@@ -318,7 +317,7 @@ def test_without_noise_the_posterior_passes_through_the_targets() -> None:
 
 
 def test_variables_are_registered(hard: xr.Dataset) -> None:
-    registry = Registry({"posterior": VARIABLES})
+    registry = library()
     for dataset in (hard, combine_posterior([hard]), pilot(NETWORK, TASK, HARD)):
         registry.validate(dataset, "posterior")
 

@@ -229,7 +229,7 @@ def test_named_dimensions_come_in_any_order() -> None:
         ([[1.0, 2.0]], "3 features"),
         (np.zeros((0, 3)), r"shape \(0, 3\)"),
         ([[1.0, 2.0, 3.0], [1.0, float("nan"), 3.0]], r"inputs\[1, 1\] = nan"),
-        ([["a", "b", "c"]], "not numbers"),
+        ([["a", "b", "c"]], "strings where real numbers are needed"),
     ],
 )
 def test_bad_inputs_are_one_clear_line(inputs: Any, message: str) -> None:

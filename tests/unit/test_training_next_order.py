@@ -286,7 +286,7 @@ def test_errors_of_the_tensors_go_through() -> None:
     ("network", "settings", "message"),
     [
         (NETWORK, {"order": "second"}, "order = 'second'; allowed are leading, next"),
-        (Network("relu", (3, 8, 2), 0, 2), {}, "activation = relu, which has kinks; use order='leading'"),
+        (Network("relu", (3, 8, 2), 0, 2), {}, "relu, which has kinks; use order='leading'"),
         (Network("tanh", (3, 2, 2, 2), 0, 1, xi_2=0.5), {}, "of a residual network; use order='leading'"),
         (NETWORK, {"learning_rate": 9.0}, r"learning_rate = 9 is unstable; allowed are 0 to 0\.\d+ = 2 / theta_max"),
         (NETWORK, {"learning_rate": -0.1}, r"learning_rate = -0.1 is unstable"),

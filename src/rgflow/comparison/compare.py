@@ -198,7 +198,8 @@ def _largest_beside(q: Quantity, flat: xr.Dataset) -> xr.DataArray:
 def _with_dof(flat: xr.Dataset, experiment: xr.Dataset) -> xr.Dataset:
     """Add the degrees of freedom of the errors of every width; infinity where the experiment does not tell."""
     sizes = flat.sizes["width"]
-    dof = np.broadcast_to(experiment.get("degrees_of_freedom", xr.DataArray(np.inf)).values, sizes)
+    told = experiment.get("degrees_of_freedom", xr.DataArray(np.inf))
+    dof = np.broadcast_to(told.min([dim for dim in told.dims if dim != "width"]).values, sizes)
     return flat.assign(degrees_of_freedom=("width", dof.astype(float)))
 
 

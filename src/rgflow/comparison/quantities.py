@@ -76,3 +76,29 @@ def tensor_quantities(*names: str) -> tuple[Quantity, ...]:
 
 INITIALIZATION = tensor_quantities("K", "T3", "V", "V6", "Theta", "D", "F", "A", "B")
 DNTK = tensor_quantities("P", "Q", "R", "S", "T", "U")
+_SWAP = ((1, 0),)
+
+_LEGS = ("kernel_sample_1", "kernel_sample_2")
+
+BAYES = (
+    Quantity("posterior_mean", "posterior_mean", ("sample", "output"), (), "posterior_mean1", r"\mathrm{E}[f|y]"),
+    Quantity(
+        "posterior_covariance",
+        "posterior_covariance",
+        ("output_1", "output_2", "sample_1", "sample_2"),
+        ((1, 0, 3, 2),),
+        "posterior_covariance1",
+        r"\mathrm{Cov}[f|y]",
+    ),
+    Quantity("log_evidence", "log_evidence", ("samples",), (), "log_evidence1", r"\log p(y)"),
+    Quantity("hidden_kernel", "hidden_kernel", _LEGS, _SWAP, "hidden_kernel1", r"\mathrm{E}[\hat{G}|y]"),
+    Quantity(
+        "hidden_kernel_change",
+        "hidden_kernel_change",
+        _LEGS,
+        _SWAP,
+        "hidden_kernel_change1",
+        r"\Delta\hat{G}",
+    ),
+)
+"""Observables of Bayesian inference, to order 1/n."""

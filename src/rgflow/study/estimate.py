@@ -150,7 +150,9 @@ class _Probe:
         return (time.process_time() - began) * piece.seconds, result.nbytes * piece.bytes
 
     def _datasets(self, stage: Stage, labels: Labels) -> dict[str, list[Labelled]]:
-        return {role: [Labelled(labels, self._upstream(name, labels))] for role, name in stage.reads.items()}
+        """One dataset of each role, none of a stage that the study does not have."""
+        given = {role: name for role, name in stage.reads.items() if self.study.cells(name)}
+        return {role: [Labelled(labels, self._upstream(name, labels))] for role, name in given.items()}
 
     def _upstream(self, name: str, labels: Labels) -> xr.Dataset:
         """What a stage reads, computed once per cell; of an expensive stage, from a piece."""

@@ -97,13 +97,15 @@ class Study:
                 yield labels
 
     def _read_by_others(self, stage: Stage) -> Iterator[dict[str, str]]:
-        """The cells that stages read which have cells themselves; of a stage that none reads, the whole sweep."""
+        """The cells, where the stage exists, that stages with cells read; of a stage that none reads, the whole sweep."""
         readers = [reader for reader in catalogue.stages().values() if stage.name in reader.reads.values()]
         if not readers:
             yield from self._product(stage.axes, stage.section)
             return
         cells = (tuple((axis, cell[axis]) for axis in stage.axes) for one in readers for cell in self.cells(one.name))
-        yield from map(dict, dict.fromkeys(cells))
+        for labels in map(dict, dict.fromkeys(cells)):
+            if stage.when(self.config, self.cell(stage, labels)):
+                yield labels
 
     def _product(self, axes: tuple[str, ...], section: str) -> Iterator[dict[str, str]]:
         for labels in product(*(self.values(axis, section) for axis in axes)):
@@ -121,7 +123,9 @@ class Study:
         return {axis: self._value(axis, section, labels[axis]) for axis in stage.axes}
 
     def _value(self, axis: str, section: str, label: str) -> Any:
-        known = {**self.values(axis, ""), **self.values(axis, section)}
+        sections = dict.fromkeys(["", *(stage.section for stage in catalogue.stages().values()), section])
+        known = {label: value for name in sections for label, value in self.values(axis, name).items()}
+        known |= self.values(axis, section)
         if label not in known:
             raise RgflowError(f"the study {self.config.study} has no {axis}~{label}; it has {', '.join(known)}")
         return known[label]
@@ -173,7 +177,7 @@ class Study:
         return [stage for stage in self.stages if getattr(stage, read.flag)]
 
     def _source(self, stages: list[Stage], axes: tuple[str, ...], suffix: str) -> str | list[str] | Gathered:
-        if len(stages) == 1 and set(stages[0].axes) <= set(axes):
+        if len(stages) == 1 and set(stages[0].axes) <= set(axes) and (stages[0].wanted or self.cells(stages[0].name)):
             return self.pattern(stages[0], suffix)
         if not axes:
             return self.paths(stages, suffix)

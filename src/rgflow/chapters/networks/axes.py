@@ -70,12 +70,13 @@ def _widths(config: Config, _section: str) -> Mapping[str, int]:
 
 
 def _blocks(config: Config, section: str) -> Mapping[str, dict[str, int]]:
-    """Label -> where a block starts and how many members it has."""
+    """Label -> where a block starts and how many members, or islands, it has."""
     settings = getattr(config, section) if section else None
     if settings is None:
         return {}
-    size = settings.block or settings.members
-    return {f"{index:04d}": {"first": index * size, "count": size} for index in range(settings.members // size)}
+    total = settings.islands if hasattr(settings, "islands") else settings.members
+    size = settings.block or total
+    return {f"{index:04d}": {"first": index * size, "count": size} for index in range(total // size)}
 
 
 def _labelled(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:

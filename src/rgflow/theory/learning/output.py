@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from rgflow.inputs import Inputs, input_gram
+import numpy as np
+
+from rgflow.inputs import Inputs, checked_inputs, input_gram
 from rgflow.network import Network
 from rgflow.theory.infinite_width.accuracy import certified_plan, whole
 from rgflow.theory.infinite_width.dual import is_fast
@@ -33,6 +35,13 @@ def output_kernels(network: Network, inputs: Inputs) -> tuple[Array, Array]:
     RgflowError
         Bad inputs, or a kernel or NTK that is not finite, naming its layer.
     """
+    distinct, position = np.unique(checked_inputs(network, inputs), axis=0, return_inverse=True)
+    K, Theta = _kernels(network, distinct)
+    repeated = np.ix_(position.ravel(), position.ravel())  # equal inputs have equal rows, to the bit
+    return K[repeated], Theta[repeated]
+
+
+def _kernels(network: Network, inputs: Array) -> tuple[Array, Array]:
     if all(is_fast(sigma) for sigma in network.activations):
         with suppress(ExpansionError):
             K, Theta, _ = whole(certified_plan(network, inputs, "float64"))
