@@ -1,4 +1,4 @@
-"""The axes of a sweep over trainings: number of train samples, learning-rate tensor, step size."""
+"""The axes of a sweep over trainings: learning-rate tensor, step size, and the number of train samples (of inputs)."""
 
 from __future__ import annotations
 
@@ -14,11 +14,6 @@ WIDE_TRAINING_CELL = (*CELL, *SWEEPS, WIDE_CELL[-1])
 OVER_DEPTH = tuple(axis for axis in TRAINING_CELL if axis != "depth")
 OVER_SAMPLES = ("activation", "init", *SWEEPS[:2], "depth")  # numbers with a point are not the last in a path
 BLOCK_TRAINING_CELL = (*WIDE_TRAINING_CELL, BLOCK_CELL[-1])
-
-
-def _train_counts(config: Config, _section: str) -> Mapping[str, int]:
-    counts = config.training.train if config.training else None
-    return {str(count): count for count in counts or [config.inputs.train]}
 
 
 def _rates(config: Config, _section: str) -> Mapping[str, Any]:
@@ -40,5 +35,4 @@ def _step_fractions(config: Config, _section: str) -> Mapping[str, float]:
 AXES = (
     Axis("rates", r"[^/~]+", _rates),
     Axis("step_fraction", r"[^/~]+", _step_fractions),
-    Axis("train", r"\d+", _train_counts),
 )
