@@ -19,6 +19,7 @@ def run(datasets: Datasets, spec: Spec, _resources: Resources) -> xr.Dataset:
     cells = {int(one.labels["depth"]): one.dataset for one in datasets["theory"]}
     theories = {depth: cells[depth] for depth in sorted(cells)}
     found = generalization(theories, sorted(spec["networks"]["width"]))
+    found = found.drop_encoding()  # that of stored scalars
     return found.assign(_aspect(spec, next(iter(theories.values())).sizes["output"]))
 
 

@@ -21,7 +21,7 @@ def run(datasets: Datasets, _spec: Spec, _resources: Resources) -> xr.Dataset:
     theory = [_losses(one, names, ("", "1", "1_error"), ("train",)) for one in datasets["theory"]]
     predicted = xr.concat(theory, "train").sortby("train").sel(step=trained[0]["step"])
     predicted = predicted.rename({name: f"{name}_infinite" for name in names})
-    return predicted.merge(xr.combine_by_coords(trained, combine_attrs="drop"))
+    return predicted.merge(xr.combine_by_coords(trained, combine_attrs="drop")).drop_encoding()
 
 
 def _losses(one: Labelled, names: list[str], suffixes: tuple[str, ...], axes: tuple[str, ...]) -> xr.Dataset:
