@@ -13,7 +13,7 @@ from matplotlib.figure import Figure as Picture
 from rgflow.study.catalogue import find_stage, registry
 from rgflow.study.draw import arrange
 from rgflow.study.plan import Study
-from rgflow.study.stage import Figure, Labelled, Resources
+from rgflow.study.stage import Chapter, Figure, Labelled, Resources
 
 Upstream = Mapping[str, list[Labelled]]
 
@@ -39,15 +39,15 @@ def network_inputs(study: Study, labels: Mapping[str, str]) -> dict[str, list[La
     }
 
 
-def everything(study: Study) -> dict[str, list[xr.Dataset]]:
-    """Run every stage of a small study, in order."""
-    return {name: [one.dataset for one in cells] for name, cells in all_cells(study).items()}
+def everything(study: Study, chapter: Chapter | None = None) -> dict[str, list[xr.Dataset]]:
+    """Run every stage of a small study, or of one chapter and what it reads, in order."""
+    return {name: [one.dataset for one in cells] for name, cells in all_cells(study, chapter).items()}
 
 
-def all_cells(study: Study) -> dict[str, list[Labelled]]:
+def all_cells(study: Study, chapter: Chapter | None = None) -> dict[str, list[Labelled]]:
     """The results of every stage of a small study; what a stage reads is found by its cells."""
     done: dict[str, list[Labelled]] = {}
-    for stage in _in_order(study):
+    for stage in _in_order(study, chapter):
         done[stage.name] = []
         for labels in study.cells(stage.name):
             upstream = {role: _matching(done[read], labels) for role, read in stage.reads.items()}
@@ -88,7 +88,7 @@ def _matching(cells: list[Labelled], labels: Mapping[str, str]) -> list[Labelled
     return [one for one in cells if all(one.labels[axis] == wanted[axis] for axis in one.labels.keys() & wanted.keys())]
 
 
-def _in_order(study: Study) -> list[Any]:
+def _in_order(study: Study, chapter: Chapter | None) -> list[Any]:
     """The stages of a study, each after those that it reads."""
     ordered: list[Any] = []
 
@@ -100,5 +100,6 @@ def _in_order(study: Study) -> list[Any]:
             ordered.append(stage)
 
     for stage in study.stages:
-        add(stage.name)
+        if chapter is None or stage in chapter.stages:
+            add(stage.name)
     return ordered

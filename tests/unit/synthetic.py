@@ -79,6 +79,37 @@ def training_theory(samples: int = 6, steps: int = 8) -> xr.Dataset:
     )
 
 
+def with_next_order(theory: xr.Dataset) -> xr.Dataset:
+    """The same theory with order 1/n: what :func:`trained` shifts its means and its NTK by, and equal shares of three parts."""
+    ones, pair = xr.ones_like(theory["prediction_covariance"]), {"output_1": 1, "output_2": 1}
+    later = {
+        "prediction_mean1": 2.0 * xr.ones_like(theory["prediction_mean"]),
+        "prediction_covariance1": 0.0 * ones.expand_dims(pair, axis=(1, 2)),
+        "NTK1": (theory["Theta_output"] * ones).expand_dims(pair, axis=(1, 2)).transpose("step", *pair, ...),
+        "train_loss1": 0.0 * theory["train_loss"],
+        "test_loss1": 0.0 * theory["test_loss"],
+    }
+    parts = (later["prediction_mean1"] / 3.0).expand_dims(part=["frozen", "dNTK", "ddNTK"]).transpose("step", ...)
+    by_part = {"prediction_mean1_parts": parts, "prediction_mean1_limit_parts": parts.isel(step=-1, drop=True)}
+    errors = {f"{name}_error": 0.01 * xr.ones_like(values) for name, values in later.items()}
+    return theory.assign({**later, **by_part, **errors})
+
+
+def learning_curve() -> xr.Dataset:
+    """Test losses that fall as one over the number of train samples, the same at every width."""
+    counts, steps, widths = np.array([4, 8, 16]), np.array([0, 10]), np.array(WIDTHS)
+    losses = xr.DataArray(1.0 / counts, dims="train", coords={"train": counts}) * xr.ones_like(
+        xr.DataArray(steps, dims="step", coords={"step": steps}), dtype=float
+    )
+    of_widths = losses.expand_dims(width=widths).transpose("train", "width", "step")
+    names = {"loss": 1.0, "bias": 0.25, "variance": 0.75}
+    infinite = {f"test_{part}_infinite": share * losses for part, share in names.items()}
+    following = {f"test_{part}1": 0.1 * share * losses for part, share in names.items()}
+    measured = {f"test_{part}": share * of_widths for part, share in names.items()}
+    errors = {f"test_{part}_stderr": 0.01 * of_widths for part in names}
+    return xr.Dataset({**infinite, **following, **measured, **errors})
+
+
 def trained(theory: xr.Dataset, members: int = 200, seed: int = 2) -> xr.Dataset:
     """Ensembles of Gaussian predictions with the theory's mean (shifted by 1/n) and covariance."""
     rng = np.random.default_rng(seed)

@@ -7,9 +7,10 @@ import pytest
 import xarray as xr
 from synthetic import WIDTHS, ensembles, theory_at_initialization, trained, training_theory
 
-from rgflow.comparison.compare import compare, compare_exact, compare_training
+from rgflow.comparison.compare import compare, compare_exact
 from rgflow.comparison.quantities import INITIALIZATION
 from rgflow.comparison.summary import format_table, summary_table, with_error
+from rgflow.comparison.training import compare_training
 from rgflow.errors import RgflowError
 
 

@@ -6,7 +6,8 @@ from itertools import product
 
 import pytest
 
-from rgflow.comparison.quantities import DNTK, INITIALIZATION, TRAINING, Quantity
+from rgflow.comparison.quantities import DNTK, INITIALIZATION, Quantity
+from rgflow.comparison.training import TRAINING
 
 BY_NAME = {quantity.name: quantity for quantity in (*INITIALIZATION, *DNTK, *TRAINING)}
 

@@ -54,7 +54,7 @@ def test_default_study_is_valid() -> None:
             {"infinite_width": {"precision": "float16"}},
             "infinite_width.precision = 'float16': Input should be 'float32' or",
         ),
-        ({"training": {"step_fraction": 1.5}}, "config: training.step_fraction = 1.5: Input should be less than 1"),
+        ({"training": {"step_fraction": 1.5}}, "config: training.step_fraction.0 = 1.5: Input should be less than 1"),
     ],
 )
 def test_wrong_configuration_is_one_clear_line(change: dict[str, Any], message: str) -> None:
@@ -74,6 +74,9 @@ def test_critical_of_an_activation_without_critical_point_stops_early() -> None:
         Study({"study": "test", "networks": {"activation": "sigmoid"}})
 
 
+TRAINING_LABELS = {"train": "24", "rates": "b=0-W=1", "step_fraction": "0.5"}
+
+
 def test_specs_hold_exactly_what_a_stage_consumes() -> None:
     base: dict[str, Any] = {
         "study": "test",
@@ -81,6 +84,7 @@ def test_specs_hold_exactly_what_a_stage_consumes() -> None:
         "training": {"members": 256, "block": 128},
     }
     labels = {"activation": "tanh", "init": "critical", "depth": "4", "width": "32", "block": "0001"}
+    labels |= TRAINING_LABELS
     study = Study(base)
     grown = Study({**base, "ensemble": {"members": 5000, "block": 1000}})
     wider = Study({**base, "networks": {"width": [32, 512]}})
@@ -96,7 +100,7 @@ def test_specs_hold_exactly_what_a_stage_consumes() -> None:
 
 @pytest.mark.parametrize("precision", ["float32", "float64"])
 def test_precision_of_infinite_width_reaches_its_stage_and_no_other(precision: str) -> None:
-    labels = {"activation": "tanh", "init": "critical", "depth": "4"}
+    labels = {"activation": "tanh", "init": "critical", "depth": "4", **TRAINING_LABELS}
     study, base = Study({"study": "test", "infinite_width": {"precision": precision}}), Study({"study": "test"})
     assert f'"precision":"{precision}"' in study.spec("theory/infinite_width", labels)
     for stage in ("theory/initialization", "theory/training", "theory/hyperparameters"):

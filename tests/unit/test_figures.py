@@ -11,14 +11,23 @@ import pytest
 import xarray as xr
 from matplotlib.figure import Figure
 from running import everything, read_by
-from synthetic import WIDTHS, ensembles, theory_at_initialization, trained, training_theory
+from synthetic import (
+    WIDTHS,
+    ensembles,
+    learning_curve,
+    theory_at_initialization,
+    trained,
+    training_theory,
+    with_next_order,
+)
 
 from rgflow.chapters.initialization.figures.correlation import correlation, correlation_stderr
 from rgflow.chapters.initialization.figures.gaussianity import correlation_of_squares, excess_kurtosis
 from rgflow.chapters.training.figures.final_predictions import spread_test_samples
-from rgflow.comparison.compare import compare, compare_exact, compare_training
+from rgflow.comparison.compare import compare, compare_exact
 from rgflow.comparison.exponents import depth_exponents
 from rgflow.comparison.quantities import DNTK, INITIALIZATION
+from rgflow.comparison.training import compare_training
 from rgflow.errors import RgflowError
 from rgflow.figures.component import along_layers, tensor_symbol
 from rgflow.figures.style import new_figure, save_figure, width_colors
@@ -26,6 +35,7 @@ from rgflow.study.catalogue import chapters, find_figure
 from rgflow.study.catalogue import figures as all_figures
 from rgflow.study.plan import Study
 from rgflow.theory.depth.exponents import exponent_table
+from rgflow.theory.learning.generalization import generalization
 
 
 def _sources() -> dict[str, dict[str, object]]:
@@ -37,7 +47,7 @@ def _sources() -> dict[str, dict[str, object]]:
         [theory.assign(K=theory["K"] + theory["G1"] / n) for n in WIDTHS], xr.Variable("width", list(WIDTHS))
     )
     cell["exact"] = compare_exact(laws, cell["ensembles"])
-    learning = training_theory()
+    learning = with_next_order(training_theory())
     learned = trained(learning)
     phase = xr.Dataset(
         {name: (("C_b", "C_W"), np.linspace(0.1, 1.9, 20).reshape(4, 5)) for name in ("chi_perp", "chi_parallel")},
@@ -53,7 +63,10 @@ def _sources() -> dict[str, dict[str, object]]:
         .assign_attrs(universality_class="K*=0"),
         "sigmoid": phase.assign(critical_C_b=np.nan, critical_C_W=np.nan).assign_attrs(universality_class="none"),
     }
-    learning_cell = {"theory": learning, "trained": learned, "inputs": _inputs(learning)}
+    learning_cell = {"theory": learning, "trained": learned, "inputs": _inputs(learning), "curve": learning_curve()}
+    learning_cell["generalization"] = generalization(
+        {depth: _with_test_losses(depth) for depth in (2, 4)}, WIDTHS
+    ).assign(optimal_aspect_ratio=0.26)
     criticality = {"phases": phases}
     differentials = everything[["V"]].rename(V="P").assign(T=everything["V"])
     return {
@@ -80,6 +93,15 @@ def _posteriors() -> dict[str, object]:
     found = everything(Study(study))
     drawn = [figure for chapter in chapters() if chapter.name == "bayes" for figure in chapter.figures]
     return {role: one for figure in drawn for role, one in read_by(figure, found, ("theories", "posteriors")).items()}
+
+
+def _with_test_losses(depth: int) -> xr.Dataset:
+    """What ``generalization`` takes of a theory: losses at the end of training and order 1/n, proportional to depth."""
+    losses = {"loss": 1.0, "bias": 0.4, "variance": 0.6}
+    return xr.Dataset(
+        {f"test_{part}_limit": value for part, value in losses.items()}
+        | {f"test_{part}1_limit": depth * value for part, value in losses.items()}
+    )
 
 
 def _sampled_last_layer(theory: xr.Dataset) -> xr.Dataset:
@@ -226,6 +248,23 @@ def test_loss_curves_hold_theory_and_ensemble_means(
     np.testing.assert_allclose(
         losses.containers[-1].lines[0].get_ydata(orig=False), cell["trained"]["test_loss"].sel(width=WIDTHS[-1])
     )
+
+
+def test_what_order_one_over_n_explains_is_taken_off_below(figures: dict[str, Figure]) -> None:
+    """Means are shifted by exactly 2/n in these ensembles, as order 1/n says; the panel shows n times that."""
+    path = figures["nearly_kernel"].axes[0]
+    total = next(line for line in path.lines if line.get_label() == "order $1/n$")
+    np.testing.assert_allclose(total.get_ydata(orig=False), 2.0)
+    shares = [line.get_ydata(orig=False)[0] for line in path.lines if line.get_label() in ("frozen", "dNTK", "ddNTK")]
+    np.testing.assert_allclose(shares, [2 / 3] * 3)
+    upper, lower = (figures["training_curves"].axes[row] for row in (2, 4))
+    before, after = (axes.containers[-1].lines[0].get_ydata(orig=False) for axes in (upper, lower))
+    np.testing.assert_allclose(before, after)  # order 1/n of the loss is zero in these
+
+
+def test_the_ratio_at_which_orders_are_equal_is_that_of_the_losses(figures: dict[str, Figure]) -> None:
+    _, ratios = figures["generalization"].axes
+    np.testing.assert_allclose(ratios.lines[0].get_ydata(orig=False), 1.0)  # |q1|/q = L, so L/n = 1
 
 
 def test_histograms_hold_every_member(figures: dict[str, Figure]) -> None:

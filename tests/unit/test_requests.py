@@ -22,6 +22,7 @@ CONFIG: dict[str, Any] = {
     "training": {"depth": [2], "members": 8, "block": 4, "steps": 40, "records": 4},
 }
 LABELS = {"activation": "relu", "init": "critical", "depth": "4", "width": "32", "block": "0000"}
+LABELS |= {"rates": "b=0-W=1", "step_fraction": "0.5", "train": "4"}
 
 
 WIDE: dict[str, Any] = {  # the same study with cells that a cluster is for

@@ -52,6 +52,9 @@ def test_estimates_are_those_over_members() -> None:
     np.testing.assert_allclose(result["prediction_mean_stderr"], pairs.std(axis=0, ddof=1) / np.sqrt(12), rtol=1e-9)
     np.testing.assert_allclose(result["train_loss"], result["member_train_loss"].mean("member"), rtol=1e-12)
     assert int(result["degrees_of_freedom"]) == 11
+    assert {name: result[name].values.tolist() for name in ("ntk_step", "kernel_step", "layer", "step")} == {
+        "ntk_step": [0, 1, 6], "kernel_step": [0, 6], "layer": [2, 3], "step": [0, 1, 6]
+    }  # fmt: skip
     assert result.attrs["errors"] == "delete-one jackknife over 12 groups of 2 members"
 
 
@@ -118,7 +121,7 @@ def test_the_difference_of_two_learning_rates_on_the_same_networks_is_sharper() 
     fast, slow = (replace(SPEC, learning_rate=rate, group=8) for rate in (0.05, 0.025))
     pair = [[block(range(256), spec)] for spec in (slow, fast)]
     difference, (first, second) = training_difference(*pair), [combine_training(blocks) for blocks in pair]
-    for name in ("prediction_mean", "train_loss", "NTK", "hidden_kernel_change", "prediction_covariance"):
+    for name in ("prediction_mean", "train_loss", "NTK", "metric_change", "prediction_covariance"):
         np.testing.assert_allclose(difference[name], second[name] - first[name], rtol=1e-9, atol=1e-12)
     apart = np.hypot(first["prediction_mean_stderr"], second["prediction_mean_stderr"])[1:]
     assert np.median(apart / difference["prediction_mean_stderr"][1:]) > 4

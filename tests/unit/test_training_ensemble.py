@@ -151,7 +151,7 @@ def test_ntk_is_recorded_at_its_steps_and_samples(task: Task) -> None:
     assert abs(at_4.values - everything["mean_NTK"].values[:, :1]).max() > 1e-3
 
 
-def test_hidden_kernels_and_their_change_are_those_of_the_signals(task: Task) -> None:
+def test_hidden_metrics_and_their_change_are_those_of_the_signals(task: Task) -> None:
     spec = replace(SPEC, kernel_steps="ends")
     block = train_block(NETWORK, task, spec, range(4))
     chunk = Chunk(NETWORK, task, spec, 0, torch.device("cpu"))
@@ -168,8 +168,8 @@ def test_hidden_kernels_and_their_change_are_those_of_the_signals(task: Task) ->
         for _ in range(spec.recorded[-1]):
             next(updates)
     assert block["layer"].values.tolist() == [2, 3]
-    np.testing.assert_allclose(block["mean_hidden_kernel"].values[3], kernels, rtol=1e-12)
-    change = block["mean_hidden_kernel_change"].values[3]
+    np.testing.assert_allclose(block["mean_metric"].values[3], kernels, rtol=1e-12)
+    change = block["mean_metric_change"].values[3]
     np.testing.assert_allclose(change[1], kernels[1] - kernels[0], rtol=1e-9, atol=1e-14)
     assert not change[0].any()
     assert abs(change[1]).max() > 1e-3

@@ -31,7 +31,8 @@ CONFIG: dict[str, Any] = {
     "training": {"depth": [2], "members": 8, "block": 4, "steps": 20, "records": 4},
 }
 LABELS = {"activation": "relu", "init": "critical", "width": "8"}
-INITIALIZATION, TRAINING = {**LABELS, "depth": "3"}, {**LABELS, "depth": "2"}
+SWEPT = {"rates": "b=0-W=1", "step_fraction": "0.5", "train": "6"}
+INITIALIZATION, TRAINING = {**LABELS, "depth": "3"}, {**LABELS, "depth": "2", **SWEPT}
 DEEP = {"inputs": ["inputs"], "hyperparameters": ["deep"]}
 SHALLOW = {"inputs": ["inputs"], "hyperparameters": ["shallow"]}
 

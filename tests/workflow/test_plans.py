@@ -1,4 +1,4 @@
-"""The plans of studies that are not like the default one: residual networks, differentials of the NTK."""
+"""The plans of studies that are not like the default one: residual networks, differentials of the NTK, kinds of training."""
 
 from __future__ import annotations
 
@@ -40,3 +40,21 @@ def test_the_plan_of_the_study_of_posteriors(fresh: Project) -> None:
     )
     assert planned["theory_evidence"] == planned["figures_bayes_evidence"] == 16
     assert not {"bayes_pilot", "ensemble_block", "training_block"} & planned.keys()
+
+
+def test_the_plan_of_the_study_of_finite_width_learning(fresh: Project) -> None:
+    shutil.copy(PROJECT / "studies" / "finite_width_learning.yaml", fresh.folder / "config.yaml")
+    planned = fresh.planned()
+    cells = 2 * 2 * 3 * 2  # activations, depths, train samples, step sizes
+    assert planned["theory_training"] == planned["comparison_training"] == planned["figures_training"] == cells
+    assert planned["training_block"] == planned["training_combine"] == 3 * cells
+    assert planned["comparison_learning_curve"] == planned["figures_learning_curves"] == cells // 3
+    assert planned["theory_generalization"] == planned["figures_generalization"] == cells // 2
+
+
+def test_the_plan_of_a_training_that_theory_does_not_predict(fresh: Project) -> None:
+    shutil.copy(PROJECT / "studies" / "beyond_theory.yaml", fresh.folder / "config.yaml")
+    planned = fresh.planned()
+    assert planned["training_block"] == 6
+    assert planned["theory_training"] == planned["figures_training"] == 2
+    assert not {"comparison_training", "theory_generalization", "figures_nearly_kernel"} & planned.keys()

@@ -78,6 +78,7 @@ def test_a_new_width_adds_only_its_own_cells(study: Project) -> None:
 
 
 def test_a_removed_store_is_made_again(study: Project) -> None:
-    store = study.results / "theory/training/activation~tanh/init~critical/depth~2.zarr"
+    cell = "activation~tanh/init~critical/depth~2/rates~b=1-W=1/step_fraction~0.5/train~6"
+    store = study.results / f"theory/training/{cell}.zarr"
     shutil.rmtree(store)
     assert study.planned("theory")["theory_training"] == 1

@@ -42,7 +42,7 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
-from rgflow.comparison.quantities import INITIALIZATION, TRAINING, Quantity
+from rgflow.comparison.quantities import INITIALIZATION, Quantity
 from rgflow.comparison.statistics import SeriesFit, fit_series, look_elsewhere, normal_score, pooled_weights
 from rgflow.errors import RgflowError
 
@@ -51,6 +51,9 @@ ROUNDING = 1e-6
 
 EXACT = 1e-4
 """Largest relative disagreement of components that do not fluctuate (layer 1): more means a different setup."""
+
+_NO_NOISE = 1e-12
+"""Relative error below which a component does not fluctuate: what is known at the start of training is summed in float64."""
 
 MOST_POWERS = 2
 
@@ -81,50 +84,6 @@ def compare(theory: xr.Dataset, experiment: xr.Dataset, quantities: tuple[Quanti
     flat = _with_dof(_flat(theory, experiment, quantities), experiment)
     scored = _add_z_scores(_add_trend(flat))
     return _add_summary(scored, quantities)
-
-
-def compare_training(theory: xr.Dataset, trained: xr.Dataset) -> xr.Dataset:
-    """Compare test predictions (mean, covariance) and mean losses at every recorded step with the kernel prediction.
-
-    Predictions on train samples are left out: both sides converge to the targets, what is left is exponentially small.
-
-    Parameters
-    ----------
-    theory : xr.Dataset
-        ``prediction_mean`` (step, sample, output), ``prediction_covariance`` (step, sample_1, sample_2),
-        ``train_loss``, ``test_loss`` (step), with the coordinate ``role`` (sample), and ``Theta_output`` (sample_1,
-        sample_2), the NTK that stays frozen at infinite width.
-    trained : xr.Dataset
-        The same with a dim ``width`` and ``_stderr``, and the NTK as ``NTK`` (ntk_step, ntk_sample_1, ntk_sample_2).
-
-    Returns
-    -------
-    xr.Dataset
-        As described at the top of this module.
-
-    Raises
-    ------
-    RgflowError
-        As in :func:`compare`.
-    """
-    test = np.flatnonzero(theory["role"].values == "test")
-    expected = _select_samples(_with_frozen_ntk(theory, trained), test)
-    return compare(expected, _select_samples(trained, test), TRAINING)
-
-
-def _with_frozen_ntk(theory: xr.Dataset, trained: xr.Dataset) -> xr.Dataset:
-    """Add theory's ``NTK``, the same at every step, between the samples where the ensembles recorded it."""
-    if "NTK" not in trained:
-        return theory
-    legs = {f"sample_{leg}": trained[f"ntk_sample_{leg}"] for leg in (1, 2)}
-    frozen = theory["Theta_output"].isel(legs).drop_vars(list(legs), errors="ignore")
-    return theory.assign(NTK=frozen.expand_dims(ntk_step=trained["ntk_step"]))
-
-
-def _select_samples(dataset: xr.Dataset, positions: np.ndarray) -> xr.Dataset:
-    """Keep some samples, labelled by their position among all."""
-    dims = [dim for dim in ("sample", "sample_1", "sample_2") if dim in dataset.dims]
-    return dataset.isel(dict.fromkeys(dims, positions)).assign_coords(dict.fromkeys(dims, positions))
 
 
 def compare_exact(exact: xr.Dataset, ensembles: xr.Dataset) -> xr.Dataset:
@@ -216,8 +175,9 @@ def _labels(array: xr.DataArray, dim: str, positions: np.ndarray | None, size: i
 def _drop_exact(q: Quantity, flat: xr.Dataset) -> xr.Dataset:
     """Remove components without statistical error, which must agree; put a floor of rounding under the other errors."""
     largest = _largest_beside(q, flat)
-    exact = (flat["stderr"] == 0.0).all("width")
-    differs = (abs(flat["experiment"] - flat["theory"]) > EXACT * largest).any("width")
+    exact = (flat["stderr"] <= _NO_NOISE * largest).all("width")
+    known = flat["theory"] + flat["next_order"] / flat["width"]
+    differs = (abs(flat["experiment"] - known) > EXACT * largest).any("width")
     if bool((exact & differs).any()):
         raise RgflowError(
             f"{q.name}: components that do not fluctuate disagree; do both sides share inputs, C_b and C_W?"

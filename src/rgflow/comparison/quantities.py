@@ -78,22 +78,6 @@ INITIALIZATION = tensor_quantities("K", "T3", "V", "V6", "Theta", "D", "F", "A",
 DNTK = tensor_quantities("P", "Q", "R", "S", "T", "U")
 _SWAP = ((1, 0),)
 
-TRAINING = (
-    Quantity("prediction_mean", "prediction_mean", ("step", "sample", "output"), (), None, r"\mathrm{E}\,z"),
-    Quantity(
-        "prediction_covariance",
-        "prediction_covariance",
-        ("step", "sample_1", "sample_2"),
-        _SWAP,
-        None,
-        r"\mathrm{Cov}\,z",
-    ),
-    Quantity("train_loss", "train_loss", ("step",), (), None, r"\mathcal{L}_\mathrm{train}"),
-    Quantity("test_loss", "test_loss", ("step",), (), None, r"\mathcal{L}_\mathrm{test}"),
-    Quantity("NTK", "NTK", ("ntk_step", "ntk_sample_1", "ntk_sample_2"), _SWAP, None, r"\hat{H}"),
-)
-"""Observables of training, with the kernel prediction (infinite width) as theory."""
-
 _LEGS = ("kernel_sample_1", "kernel_sample_2")
 
 BAYES = (

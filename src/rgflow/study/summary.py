@@ -1,4 +1,4 @@
-"""The table that ends a run: theory, experiment and z, and where the report is."""
+"""The table that ends a run: theory, experiment and z, what theory does not predict, and where the report is."""
 
 from __future__ import annotations
 
@@ -10,25 +10,35 @@ from rgflow.store.labels import parse_path
 from rgflow.store.open import present, published_stores
 from rgflow.store.publish import open_zarr
 from rgflow.study import catalogue
-from rgflow.study.draw import cell_name
+from rgflow.study.draw import cell_name, cell_title
+
+NOT_PREDICTED = "not_predicted"
+"""Attribute of a result of theory: what it cannot say."""
 
 
 def print_summary(results: Path) -> None:
-    """Print the table of all comparisons of a study and the path of its report.
+    """Print the table of all comparisons of a study, a line for each thing that is not predicted, and the path of its report.
+
+    What is not predicted stands in the attribute ``not_predicted`` of results.
 
     Raises
     ------
     RgflowError
-        If there are no comparisons.
+        If there are no comparisons, and nothing that could not be compared.
     """
     scored = {stage.folder for stage in catalogue.stages().values() if stage.scores}
-    comparisons = {}
+    comparisons, missing = {}, {}
     for store in published_stores(results):
         stage, labels = parse_path(store.relative_to(results))
         if stage in scored:
             comparisons[cell_name(stage, labels)] = open_zarr(present(store)).load()
-    if not comparisons:
+        elif stage.startswith("theory/") and (what := open_zarr(present(store)).attrs.get(NOT_PREDICTED)):
+            missing[cell_title(labels)] = what
+    if not (comparisons or missing):
         raise RgflowError(f"{results}: no comparisons there; run the study first")
-    print(format_table(summary_table(comparisons)))
+    if comparisons:
+        print(format_table(summary_table(comparisons)))
+    for cell, what in missing.items():
+        print(f"not predicted, {cell}: {what}")
     report = results / "report.html"
     print(f"\nreport: {report.resolve()}" if report.exists() else f"\nno report yet: {report}")

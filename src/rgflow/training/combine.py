@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,33 +11,36 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from rgflow.errors import RgflowError
+from rgflow.training.controls import control_means
 from rgflow.training.excess import Known, excess
 from rgflow.training.frozen import Frozen
 from rgflow.training.jackknife import Estimator, Means, jackknife, unbiased_square
 
 Array = NDArray[np.float64]
 
+_LOSSES = [f"{role}_{part}" for role in ("train", "test") for part in ("loss", "bias", "variance")]
+
 _PLAIN = {
     "prediction_mean": ("step", "sample", "output"),
     "prediction_covariance": ("step", "sample_1", "sample_2"),
-    "train_loss": ("step",),
-    "test_loss": ("step",),
+    **dict.fromkeys(_LOSSES, ("step",)),
     "NTK": ("ntk_step", "ntk_sample_1", "ntk_sample_2"),
-    "hidden_kernel": ("kernel_step", "layer", "sample_1", "sample_2"),
-    "hidden_kernel_change": ("kernel_step", "layer", "sample_1", "sample_2"),
+    "metric": ("kernel_step", "layer", "sample_1", "sample_2"),
+    "metric_change": ("kernel_step", "layer", "sample_1", "sample_2"),
 }
 _EXCESS = {
     "prediction_mean_excess": ("step", "sample", "output"),
     "prediction_covariance_excess": ("step", "output_1", "output_2", "sample_1", "sample_2"),
-    "train_loss_excess": ("step",),
-    "test_loss_excess": ("step",),
+    **{f"{name}_excess": ("step",) for name in _LOSSES},
     "NTK_excess": ("ntk_step", "output_1", "output_2", "ntk_sample_1", "ntk_sample_2"),
 }
 _DIMS = _PLAIN | _EXCESS
 _SHARED = ("target", "learning_rate", "group_size", "last_width", "pairs", "K_output", "Theta_output")
 
 
-def combine_training(blocks: Sequence[xr.Dataset], tensors: xr.Dataset | None = None) -> xr.Dataset:
+def combine_training(
+    blocks: Sequence[xr.Dataset], tensors: xr.Dataset | None = None, *, controls: xr.Dataset | None = None
+) -> xr.Dataset:
     """Join blocks of ``train_block`` and estimate what ``training_theory`` predicts.
 
     The result does not depend, to the bit, on how the members were split.
@@ -49,14 +53,17 @@ def combine_training(blocks: Sequence[xr.Dataset], tensors: xr.Dataset | None = 
         With control variates: the tensors of the output layer whose sums the controls' means are, as of
         ``initialization_theory`` of all inputs, any of G1, Theta1, D, F. A mean that needs a tensor which is not given is
         sampled from the same members, which is free of bias at any width but noisier.
+    controls
+        These means themselves, of :func:`rgflow.training.controls.control_means`, in place of the tensors.
 
     Returns
     -------
     xr.Dataset
         With ``_stderr`` each: ``prediction_mean`` (step, sample, output); ``prediction_covariance`` (step, sample_1,
-        sample_2), unbiased and averaged over output components; ``train_loss``, ``test_loss`` (step); ``NTK`` (ntk_step,
-        ntk_sample_1, ntk_sample_2), averaged over components; ``hidden_kernel`` (kernel_step, layer, sample_1, sample_2)
-        of layers 2..L and its change since initialization, ``hidden_kernel_change``. With control variates also
+        sample_2), unbiased and averaged over output components; ``train_loss``, ``test_loss`` (step), of the square loss also
+        as ``<role>_bias``, squared and free of the bias of its estimate, plus ``<role>_variance``; ``NTK`` (ntk_step,
+        ntk_sample_1, ntk_sample_2), averaged over components; ``metric`` (kernel_step, layer, sample_1, sample_2)
+        of layers 2..L and its change since initialization, ``metric_change``. With control variates also
         n (estimate - infinite width), n = n_{L-1}, as ``<name>_excess``, of covariance and NTK for each pair of components
         ``output_1``, ``output_2``. ``degrees_of_freedom`` of the errors is G - 1: they are delete-one jackknife errors
         over groups. ``prediction`` (member, step, sample, output), ``member_train_loss`` and
@@ -68,7 +75,7 @@ def combine_training(blocks: Sequence[xr.Dataset], tensors: xr.Dataset | None = 
         Groups that are missing, occur twice or are fewer than three; blocks of different ensembles.
     """
     groups = join_blocks(blocks)
-    estimator, means = _estimator(groups, tensors)
+    estimator, means = _estimator(groups, tensors, controls)
     return _labelled(groups, jackknife(estimator, means))
 
 
@@ -124,34 +131,50 @@ def join_blocks(blocks: Sequence[xr.Dataset]) -> xr.Dataset:
     return grouped.merge(xr.concat(single, dim="member", **options))
 
 
-def _estimator(groups: xr.Dataset, tensors: xr.Dataset | None) -> tuple[Estimator, dict[str, Array]]:
+def _estimator(
+    groups: xr.Dataset, tensors: xr.Dataset | None, controls: xr.Dataset | None = None
+) -> tuple[Estimator, dict[str, Array]]:
     """The estimator of an ensemble and the means over each group that it takes."""
     means = {str(name): groups[name].values for name in groups.data_vars if "group" in groups[name].dims}
     means["prediction_square"] = _squares(means["mean_prediction"])
-    if "residual_mean" not in means:
-        return _plain, means
     train = int((groups["role"] == "train").sum())
+    plain = partial(_plain, train if groups.attrs.get("loss", "mse") == "mse" else None)
+    if "residual_mean" not in means:
+        return plain, means
     targets, (K, Theta) = groups["target"].values, (groups[f"{name}_output"].values for name in ("K", "Theta"))
     frozen = Frozen(K, Theta, targets[:train], float(groups["learning_rate"]))
-    known = Known.of(frozen, tensors, groups["step"].values, targets.shape[1])
-    estimate = excess(groups, frozen, known)
+    steps = groups["step"].values
+    if tensors is not None and controls is None:
+        controls = control_means(frozen, tensors, steps.tolist())
+    estimate = excess(groups, frozen, Known.of(controls, steps))
     means["deviation_square"] = estimate.squares(means)
 
     def both(means: Means, count: int) -> dict[str, Array]:
-        return {**_plain(means, count), **estimate(means, count)}
+        return {**plain(means, count), **estimate(means, count)}
 
     return both, means
 
 
-def _plain(means: Means, count: int) -> dict[str, Array]:
-    """Estimates without theory."""
+def _plain(train: int | None, means: Means, count: int) -> dict[str, Array]:
+    """Estimates without theory; bias and variance of square losses, if the number of train samples is given."""
     squared_mean = unbiased_square(_squares(means["mean_prediction"]), means["prediction_square"], count)
-    estimates = {
-        "prediction_mean": means["mean_prediction"],
-        "prediction_covariance": means["mean_product"] - squared_mean,
-    }
-    same = ("train_loss", "test_loss", "NTK", "hidden_kernel", "hidden_kernel_change")
-    return {**estimates, **{name: means[f"mean_{name}"] for name in same if f"mean_{name}" in means}}
+    covariance = means["mean_product"] - squared_mean
+    same = ("train_loss", "test_loss", "NTK", "metric", "metric_change")
+    found = {name: means[f"mean_{name}"] for name in same if f"mean_{name}" in means}
+    if train is not None:
+        found |= _loss_parts(train, found, 0.5 * means["mean_prediction"].shape[-1] * covariance)
+    return {"prediction_mean": means["mean_prediction"], "prediction_covariance": covariance, **found}
+
+
+def _loss_parts(train: int, losses: Mapping[str, Array], covariance: Array) -> dict[str, Array]:
+    """Variances, from n_L/2 times the covariance, and what the losses are beyond them."""
+    variance = np.einsum("...aa->...a", covariance)
+    parts: dict[str, Array] = {}
+    for role, at in {"train": slice(None, train), "test": slice(train, None)}.items():
+        if (loss := losses.get(f"{role}_loss")) is not None:
+            of_role = variance[..., at].sum(axis=-1)
+            parts |= {f"{role}_variance": of_role, f"{role}_bias": loss - of_role}
+    return parts
 
 
 def _squares(values: Array) -> Array:
@@ -165,7 +188,8 @@ def _labelled(groups: xr.Dataset, estimates: Mapping[str, Array]) -> xr.Dataset:
     data: dict[str, Any] = {name: (_DIMS[name.removesuffix("_stderr")], value) for name, value in estimates.items()}
     data["degrees_of_freedom"] = float(count - 1)
     single = [name for name in groups if "member" in groups[name].dims]
-    kept = groups[[*single, "learning_rate"]].drop_vars("group", errors="ignore")
+    others = set(groups.data_vars) - {*single, "learning_rate"}
+    kept = groups.drop_vars([*others, "group"])  # and all other coordinates
     members = f"{size} members" + (f" ({size // 2} antithetic pairs)" if bool(groups["pairs"]) else "")
     return kept.assign(data).assign_attrs(errors=f"delete-one jackknife over {count} groups of {members}")
 

@@ -222,7 +222,7 @@ def _dataset(
         coords |= {"ntk_step": np.array(spec.recorded_ntk), "ntk_sample_1": samples, "ntk_sample_2": samples}
     if spec.recorded_kernels:
         coords |= {"kernel_step": np.array(spec.recorded_kernels), "layer": np.arange(2, network.depth + 1)}
-    return xr.Dataset(data, coords)
+    return xr.Dataset(data, coords, {"loss": spec.loss})
 
 
 def _members(task: Task, spec: TrainingSpec, kept: NDArray[np.floating]) -> dict[str, Any]:

@@ -1,13 +1,7 @@
 """What trained networks have beyond infinite width, n (estimate - infinite width), from control variates.
 
 The residuals that :mod:`rgflow.training.records` sums have O(1/n) means and fluctuations. To their means come those of what
-was subtracted: with tensors of the output layer, at order 1/n,
-
-    n E[z1]        =  g_xp Theta1_xp y_p,
-    n E[c0 c0']    =  n J K J^T + J G1 J^T,
-    n E[c0_x z1_y] = -u_x^t g_yp (Theta1_yp K_px + <dH_yp z_p z_x>),    <dH_01 z_2 z_3> = D + F + n_L F of the slots below,
-
-in the rows of :mod:`rgflow.training.frozen`. Where a tensor is not given, the mean is that of the members themselves.
+was subtracted, from :mod:`rgflow.training.controls` at order 1/n, or where they are not known those of the members themselves.
 """
 
 from __future__ import annotations
@@ -19,7 +13,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from rgflow.errors import RgflowError
+from rgflow.training.controls import CONTROLS
 from rgflow.training.frozen import Frozen
 from rgflow.training.jackknife import Means, unbiased_square
 
@@ -28,7 +22,7 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Known:
-    """Means of the controls that follow from tensors, times n; None where a tensor is missing.
+    """Means of the controls times n, of :func:`rgflow.training.controls.control_means`; None where one is not known.
 
     Attributes
     ----------
@@ -48,19 +42,12 @@ class Known:
     ntk: Array | None = None
 
     @classmethod
-    def of(cls, frozen: Frozen, tensors: xr.Dataset | None, steps: NDArray[np.int_], outputs: int) -> Known:
-        """Means from the tensors of the output layer, the last one of a dataset with ``layer``."""
-        given = _output_layer(frozen, tensors)
-        Theta1 = given.get("Theta1")
-        mean = product = None
-        if Theta1 is not None:
-            one = np.einsum("ab,ij->ijab", Theta1, np.eye(outputs))[None]
-            sources = frozen.sources(one, np.zeros((1, outputs, len(Theta1))))
-            mean = np.stack([frozen.first_order(sources, int(step))[0].T for step in steps])
-        if Theta1 is not None and "D" in given and "F" in given:
-            source = _start_source(frozen, Theta1, given["D"], given["F"], outputs)
-            product = np.stack([_start_response(frozen, source, int(step)) for step in steps])
-        return cls(mean, given.get("G1"), product, Theta1)
+    def of(cls, controls: xr.Dataset | None, steps: NDArray[np.int_]) -> Known:
+        """From the means of controls at these steps and maybe more."""
+        if controls is None:
+            return cls()
+        at = controls.sel(step=steps)
+        return cls(*(at[name].values if name in at else None for name in CONTROLS))
 
 
 @dataclass(frozen=True)
@@ -81,7 +68,7 @@ class Excess:
         result = {
             "prediction_mean_excess": mean,
             "prediction_covariance_excess": second - self.n * squared_mean,
-            **self._losses(mean, second),
+            **self._losses(mean, second - self.n * squared_mean, second),
         }
         return result | ({"NTK_excess": self._ntk(means)} if "residual_NTK" in means else {})
 
@@ -113,14 +100,21 @@ class Excess:
         left = self._same_component(self._propagators @ start @ self._propagators.swapaxes(1, 2))
         return np.asarray(self.n * means["residual_product"] + linear + left)
 
-    def _losses(self, mean: Array, second: Array) -> dict[str, Array]:
-        """Excess of E[1/2 sum (z - y)^2] = 1/2 sum E[c c] + sum (m - y) E[c] + ..."""
-        each = 0.5 * np.einsum("tiiaa->ta", second) + (self._bias * mean).sum(axis=2)
-        train, test = np.split(each, [self.frozen.modes], axis=1)
-        losses = {"train_loss_excess": train.sum(axis=1)}
-        if np.isfinite(self.targets).all():
-            losses["test_loss_excess"] = test.sum(axis=1)
-        return losses
+    def _losses(self, mean: Array, covariance: Array, second: Array) -> dict[str, Array]:
+        """Excess of E[1/2 sum (z - y)^2] = 1/2 sum E[c c] + sum (m - y) E[c] + ..., of its variance, and of what is left."""
+        loss = _diagonal_sum(second) + (self._bias * mean).sum(axis=2)
+        variance = _diagonal_sum(covariance)
+        excesses: dict[str, Array] = {}
+        for role, at in self._roles.items():
+            one, part = loss[:, at].sum(axis=1), variance[:, at].sum(axis=1)
+            excesses |= {f"{role}_loss_excess": one, f"{role}_variance_excess": part, f"{role}_bias_excess": one - part}
+        return excesses
+
+    @cached_property
+    def _roles(self) -> dict[str, slice]:
+        """Where the samples of a role with targets are."""
+        roles = {"train": slice(None, self.frozen.modes), "test": slice(self.frozen.modes, None)}
+        return {role: at for role, at in roles.items() if np.isfinite(self.targets[at]).all()}
 
     def _ntk(self, means: Means) -> Array:
         at = np.ix_(self.ntk_samples, self.ntk_samples)
@@ -139,37 +133,11 @@ def excess(groups: xr.Dataset, frozen: Frozen, known: Known) -> Excess:
     return Excess(frozen, known, steps, groups["target"].values, int(groups["last_width"]), ntk_samples)
 
 
+def _diagonal_sum(second: Array) -> Array:
+    """1/2 sum over components i of x_{ii;aa}: (step, sample)."""
+    return np.asarray(0.5 * np.einsum("tiiaa->ta", second))
+
+
 def _outer(x: Array) -> Array:
     """x_{i;a} x_{j;b} of values (..., sample, output): (..., output, output, sample, sample)."""
     return np.asarray(np.einsum("...ai,...bj->...ijab", x, x))
-
-
-def _start_source(frozen: Frozen, Theta1: Array, D: Array, F: Array, outputs: int) -> Array:
-    """n E[z_x dH_yp z_p] for rows x, y and modes p: (row, row, mode)."""
-    rows, modes = frozen.spectrum[1], frozen.spectrum[1][: frozen.modes, : frozen.modes]
-    train = slice(None, frozen.modes)
-    # D[a, b, c, d] and F[a, c, b, d] go with z_a z_b H_cd; H_01 z_2 z_3 has the slots 0 = y, 1 = 2 = p, 3 = x
-    joint = np.einsum("qxyp->yqpx", D) + np.einsum("qyxp->yqpx", F) + outputs * np.einsum("xyqp->yqpx", F)
-    joint = np.einsum("yqpx,kq,kp->yxk", joint[:, train, train], modes, modes, optimize=True)
-    mean = np.einsum("yp,kp,xq,kq->yxk", Theta1[:, train], modes, frozen.K[:, train], modes, optimize=True)
-    return np.asarray(np.einsum("sx,ry,yxk->srk", rows, rows, mean + joint, optimize=True))
-
-
-def _start_response(frozen: Frozen, source: Array, step: int) -> Array:
-    """n E[c0_x z1_y] + its transpose (sample, sample), from :func:`_start_source`."""
-    theta, _, back = frozen.spectrum
-    decay = (1.0 - frozen.learning_rate * theta) ** step
-    one = back @ (-decay[:, None] * (source * frozen.response(step)).sum(axis=2)) @ back.T
-    return np.asarray(one + one.T)
-
-
-def _output_layer(frozen: Frozen, tensors: xr.Dataset | None) -> dict[str, Array]:
-    """The tensors G1, Theta1, D, F that are given, of the last layer, checked for the number of samples."""
-    if tensors is None:
-        return {}
-    last = tensors.isel(layer=-1) if "layer" in tensors.dims else tensors
-    given = {name: last[name].values for name in ("G1", "Theta1", "D", "F") if name in last}
-    for name, value in given.items():
-        if value.shape[0] != len(frozen.K):
-            raise RgflowError(f"tensors: {name} is between {value.shape[0]} samples; the ensemble has {len(frozen.K)}")
-    return given

@@ -55,7 +55,7 @@ def _output_cotangents(parameters: Parameters, run: ForwardPass, outputs: int) -
         yield layers[0][0], torch.stack([cotangent for _, cotangent in layers], dim=1)
 
 
-def hidden_kernels(network: Network, parameters: Parameters, inputs: torch.Tensor) -> torch.Tensor:
+def hidden_metrics(network: Network, parameters: Parameters, inputs: torch.Tensor) -> torch.Tensor:
     """Return G_ab = C_b + C_W / n_{l-1} sum_j sigma_{j;a} sigma_{j;b} of layers l = 2..L, the kernels that hidden layers make.
 
     C_b and C_W are those of the initialization, where E[G] = E[z^(l) z^(l)].

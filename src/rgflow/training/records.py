@@ -23,7 +23,7 @@ from rgflow.task import Task
 from rgflow.training.frozen import Frozen
 from rgflow.training.losses import loss_value
 from rgflow.training.mlp import Parameters
-from rgflow.training.ntk import empirical_ntk, hidden_kernels
+from rgflow.training.ntk import empirical_ntk, hidden_metrics
 from rgflow.training.spec import TrainingSpec
 
 Array = NDArray[np.float64]
@@ -39,8 +39,8 @@ STEPPED = {  # name of a mean over members: dims behind ``group``
     "linear_product": ("step", "output_1", "output_2", "sample_1", "sample_2"),
     "mean_NTK": ("ntk_step", "ntk_sample_1", "ntk_sample_2"),
     "residual_NTK": ("ntk_step", "output_1", "output_2", "ntk_sample_1", "ntk_sample_2"),
-    "mean_hidden_kernel": ("kernel_step", "layer", "sample_1", "sample_2"),
-    "mean_hidden_kernel_change": ("kernel_step", "layer", "sample_1", "sample_2"),
+    "mean_metric": ("kernel_step", "layer", "sample_1", "sample_2"),
+    "mean_metric_change": ("kernel_step", "layer", "sample_1", "sample_2"),
 }
 STARTING = {  # the same at initialization
     "start_product": ("sample_1", "sample_2"),
@@ -78,7 +78,7 @@ class Recorder:
     def start(self, parameters: Parameters, inputs: torch.Tensor, outputs: torch.Tensor) -> None:
         """Take what later records are compared with: kernels and, with control variates, z(0) and H(0)."""
         if self.spec.recorded_kernels:
-            self.kernels_start = _numbers(hidden_kernels(self.network, parameters, inputs))
+            self.kernels_start = _numbers(hidden_metrics(self.network, parameters, inputs))
         if self.frozen is not None:
             H, samples = _numbers(empirical_ntk(self.network, parameters, inputs)), self.spec.ntk_samples
             self.z_start = _numbers(outputs.mT)
@@ -111,9 +111,9 @@ class Recorder:
 
     def kernels(self, parameters: Parameters, inputs: torch.Tensor) -> None:
         """Record the kernels that hidden layers make, between inputs (sample, n_0)."""
-        kernels = _numbers(hidden_kernels(self.network, parameters, inputs))
-        self._add("mean_hidden_kernel", kernels)
-        self._add("mean_hidden_kernel_change", kernels - self.kernels_start)
+        kernels = _numbers(hidden_metrics(self.network, parameters, inputs))
+        self._add("mean_metric", kernels)
+        self._add("mean_metric_change", kernels - self.kernels_start)
 
     def result(self) -> ChunkRecord:
         """All records, steps along the axis behind units."""

@@ -81,7 +81,9 @@ def _record_variables() -> Iterator[Variable]:
     )
     for role in ("train", "test"):
         loss = f"{role} loss"
-        yield Variable(f"{role}_loss_excess", ("step",), "f", f"{loss} beyond infinite width", "n (E[loss] - leading)")
+        for part, equation in _LOSS_PARTS.items():
+            what = f"{role} {part} beyond infinite width"
+            yield Variable(f"{role}_{part}_excess", ("step",), "f", what, f"n times {equation} less the leading order")
         yield Variable(f"member_{role}_loss", ("step",), "f", f"{loss} of one network", "1/2 sum (z - y)^2")
         yield Variable(f"mean_{role}_loss", ("step",), "f", f"group mean of the {loss}", "mean of 1/2 sum (z - y)^2")
     yield Variable("NTK_excess", ntk, "f", "NTK beyond infinite width", "n (E[H_ij;12(t)] - Theta_12)")
@@ -99,10 +101,32 @@ def _record_variables() -> Iterator[Variable]:
     yield Variable(
         "start_product", one[1:], "f", "group mean of products at initialization", "z_i1(0) z_i2(0), mean over i"
     )
+    at_start, one_response = "n (E[z_i1(0) z_i2(0)] - K) = G1", "n E[c0 z1' + z1 c0'] of one output"
+    for error, label in {"": "", "_error": "standard error of "}.items():
+        of = f"{label}what the mean of a control has at order 1/n"
+        yield Variable(f"linear_mean1{error}", mean, "f", of, "n E[z1]")
+        yield Variable(f"linear_product1{error}", one, "f", of, one_response)
+        yield Variable(f"start_product1{error}", one[1:], "f", of, at_start)
+        yield Variable(f"start_NTK1{error}", one[1:], "f", of, "n (E[H_ii;12(0)] - Theta) = Theta1")
     yield Variable("target", ("sample", "output"), "f", "target, NaN where none is given", "y_{i;a}", True)
     yield Variable("group_size", (), "i", "members of a group", "")
     yield Variable("last_width", (), "i", "width of the last hidden layer", "n = n_{L-1}")
     yield Variable("pairs", (), "b", "whether members come in antithetic pairs", "W^(L), b^(L) -> -W^(L), -b^(L)")
 
 
-VARIABLES = (*_variables(), *_next_order_variables(), *_record_variables())
+def _generalization_variables() -> Iterator[Variable]:
+    """The expected test loss against depth and width, and against the number of train samples."""
+    for part, equation in _LOSS_PARTS.items():
+        yield Variable(part, ("depth", "width"), "f", f"test {part} to order 1/n", equation)
+        yield Variable(f"{part}_infinite", ("depth",), "f", f"test {part} at infinite width", equation)
+        yield Variable(f"{part}_next", ("depth",), "f", f"coefficient of 1/n of the test {part}", equation)
+        yield Variable(f"test_{part}_infinite", ("step",), "f", f"test {part} at infinite width", equation)
+    for error, dims in {"loss_next_error": ("depth",), "loss_error": ("depth", "width")}.items():
+        yield Variable(error, dims, "f", "numerical error of order 1/n of the test loss", "")
+    yield Variable("equal_order_width", ("depth",), "f", "width at which order 1/n equals the leading one", "|q1|/q")
+    yield Variable("equal_order_ratio", ("depth",), "f", "depth-to-width ratio there", "L |q/q1|")
+    yield Variable("vertex_growth", (), "f", "growth of V/K^2 per layer", "nu")
+    yield Variable("optimal_aspect_ratio", (), "f", "depth-to-width ratio of most information", "4/((20 + 3 n_L) nu)")
+
+
+VARIABLES = (*_generalization_variables(), *_variables(), *_next_order_variables(), *_record_variables())

@@ -1,4 +1,4 @@
-"""The axes of Bayesian learning: the number of train samples and the noise of their targets."""
+"""The axes of Bayesian learning: the number of train samples, of the chapter of the inputs, and the noise of their targets."""
 
 from __future__ import annotations
 
@@ -13,12 +13,8 @@ BLOCK_POSTERIOR = (*WIDE_POSTERIOR, "block")
 DATA = ("activation", "train", "noise")
 
 
-def _counts(config: Config, _section: str) -> Mapping[str, int]:
-    return {str(count): count for count in config.bayes.train} if config.bayes else {}
-
-
 def _variances(config: Config, _section: str) -> Mapping[str, float]:
     return {repr(noise): noise for noise in config.bayes.noise} if config.bayes else {}
 
 
-AXES = (Axis("train", r"\d+", _counts), Axis("noise", r"[^/~]+", _variances))
+AXES = (Axis("noise", r"[^/~]+", _variances),)

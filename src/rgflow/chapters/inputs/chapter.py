@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from rgflow.chapters.inputs.axes import AXES
 from rgflow.chapters.inputs.section import Inputs
 from rgflow.chapters.inputs.variables import VARIABLES
 from rgflow.data.sources import labels_file
@@ -39,6 +40,7 @@ CHAPTER = Chapter(
     title="Inputs",
     place=0,
     section=Inputs,
+    axes=AXES,
     stages=(
         Stage(
             "inputs",

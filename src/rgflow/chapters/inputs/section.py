@@ -14,9 +14,10 @@ MOST_SAMPLES, MOST_FEATURES = 10_000_000, 1_000_000
 class Inputs(Settings):
     """Which data the networks see."""
 
-    source: Literal["digits", "npz", "idx", "gaussian", "circle"] = Field(
+    source: Literal["digits", "breast_cancer", "diabetes", "npz", "idx", "gaussian", "circle"] = Field(
         "digits",
-        description="digits: scikit-learn's 8x8 images; npz, idx: files below data/; gaussian, circle: synthetic sets",
+        description="digits (8x8 images), breast_cancer, diabetes (regression): of scikit-learn; npz, idx: files below data/; "
+        "gaussian, circle: synthetic sets",
     )
     path: str | None = Field(
         None, description="npz: a file with arrays x and y; idx: the images file, labels beside it"
@@ -25,6 +26,10 @@ class Inputs(Settings):
         [0, 1],
         min_length=2,
         description="labels to keep; two classes become the targets -1 and +1, more become one-hot",
+    )
+    targets: Literal["auto", "classes", "values"] = Field(
+        "auto",
+        description="classes: -1 and +1 or one-hot, by label; values: real numbers as they are; auto: what is there",
     )
     train: Annotated[int, Field(ge=1, le=MOST_SAMPLES)] = Field(
         24, description="number of training inputs, balanced over classes"

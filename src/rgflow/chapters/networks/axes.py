@@ -43,18 +43,18 @@ def _initialization(choice: str | Scales) -> Any:
 
 
 def _initialization_label(choice: str | Scales) -> str:
-    return choice if isinstance(choice, str) else f"Cb={_short(choice.C_b)}-CW={_short(choice.C_W)}"
+    return choice if isinstance(choice, str) else f"Cb={short(choice.C_b)}-CW={short(choice.C_W)}"
 
 
-def _short(value: float) -> str:
+def short(value: float) -> str:
     """The shortest text that means this number: different numbers have different texts."""
     return repr(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)
 
 
 def _depths(config: Config, section: str) -> Mapping[str, int]:
-    """Depths of the networks of a section; without one, of all sections."""
-    if section:
-        depths = getattr(getattr(config, section), "depth", None) or config.networks.depth
+    """Depths of the networks of a section; without one, or if the study leaves it out, of all sections."""
+    if section and getattr(config, section) is not None:
+        depths = getattr(config, section).depth or config.networks.depth
     else:
         own = [_depths(config, name).values() for name in type(config).model_fields if _has_depths(config, name)]
         depths = sorted({depth for some in own for depth in some}) or config.networks.depth

@@ -30,11 +30,9 @@ def run(_datasets: Datasets, spec: Spec, _resources: Resources) -> xr.Dataset:
     layers = np.arange(1, spec["depth"] + 1)
     strengths = spec["networks"]["residual"] or {}
     C_b, C_W = _scales(sigma, spec["init"], strengths, spec["depth"])
-    lambda_b, lambda_W = _learning_rates(sigma, spec["networks"]["learning_rates"], spec["depth"])
-    values = {"layer_C_b": C_b, "layer_C_W": C_W, "layer_lambda_b": lambda_b, "layer_lambda_W": lambda_W}
-    return xr.Dataset(
-        {name: ("layer", _rounded(value, len(layers))) for name, value in values.items()} | strengths, {"layer": layers}
-    )
+    scales = {"layer_C_b": _rounded(C_b, len(layers)), "layer_C_W": _rounded(C_W, len(layers))}
+    values = scales | layer_learning_rates(sigma, spec["networks"]["learning_rates"], spec["depth"])
+    return xr.Dataset({name: ("layer", value) for name, value in values.items()} | strengths, {"layer": layers})
 
 
 def _scales(sigma: Activation, initialization: Any, strengths: dict[str, float], depth: int) -> tuple[Any, Any]:
@@ -49,10 +47,13 @@ def _scales(sigma: Activation, initialization: Any, strengths: dict[str, float],
     return C_b, C_W
 
 
-def _learning_rates(sigma: Activation, choice: Any, depth: int) -> tuple[Any, Any]:
+def layer_learning_rates(sigma: Activation, choice: Any, depth: int) -> dict[str, np.ndarray]:
+    """``layer_lambda_b`` and ``layer_lambda_W`` of layers 1..L for a choice of the configuration."""
     if choice == "equivalence":
-        return equivalence_learning_rates(sigma, depth, 1.0, 1.0)
-    return choice["lambda_b"], choice["lambda_W"]
+        lambda_b, lambda_W = equivalence_learning_rates(sigma, depth, 1.0, 1.0)
+    else:
+        lambda_b, lambda_W = choice["lambda_b"], choice["lambda_W"]
+    return {"layer_lambda_b": _rounded(lambda_b, depth), "layer_lambda_W": _rounded(lambda_W, depth)}
 
 
 def _rounded(value: Any, count: int) -> np.ndarray:

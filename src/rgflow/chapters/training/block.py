@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rgflow.chapters.inputs.read import task_of
-from rgflow.chapters.networks.build import network_of
-from rgflow.study.gather import single
+from rgflow.chapters.training.build import cell_method, cell_network, cell_task
 from rgflow.training.ensemble import train_block
-from rgflow.training.spec import TrainingSpec
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -18,14 +15,12 @@ if TYPE_CHECKING:
 
 def run(datasets: Datasets, spec: Spec, resources: Resources) -> xr.Dataset:
     """See :func:`rgflow.training.ensemble.train_block`."""
-    task, block = task_of(datasets), spec["block"]
-    rate = float(single(datasets, "learning_rate")["learning_rate"])
-    settings = TrainingSpec(**spec["training"], members=block["count"], learning_rate=rate)
+    first, count = spec["block"]["first"], spec["block"]["count"]
     return train_block(
-        network_of(spec, datasets, task.train_targets.shape[1]),
-        task,
-        settings,
-        range(block["first"], block["first"] + block["count"]),
+        cell_network(datasets, spec),
+        cell_task(datasets, spec),
+        cell_method(datasets, spec, members=count),
+        range(first, first + count),
         device=resources.device,
         workers=resources.workers,
         cluster=resources.cluster,

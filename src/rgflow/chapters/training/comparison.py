@@ -1,13 +1,10 @@
-"""Stage ``comparison/training``: z-scores and 1/n trends of test predictions, losses and NTK, all widths together.
-
-Predictions on train samples are left out: both sides converge to the targets, what is left is exponentially small.
-"""
+"""Stage ``comparison/training``: z-scores and 1/n trends of test predictions, losses and NTK, all widths together."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rgflow.comparison.compare import compare_training
+from rgflow.comparison.training import compare_training
 from rgflow.study.gather import along, single
 
 if TYPE_CHECKING:
@@ -17,5 +14,5 @@ if TYPE_CHECKING:
 
 
 def run(datasets: Datasets, _spec: Spec, _resources: Resources) -> xr.Dataset:
-    """See :func:`rgflow.comparison.compare.compare_training`."""
+    """See :func:`rgflow.comparison.training.compare_training`."""
     return compare_training(single(datasets, "theory"), along(datasets, "experiment", "width"))

@@ -24,6 +24,7 @@ from rgflow.figures.style import (
 )
 
 _LIMIT = 5.0
+_TALLEST = 9.0  # inches
 
 
 @styled
@@ -37,7 +38,7 @@ def draw(comparisons: Mapping[str, xr.Dataset]) -> Figure:
     """
     quantities = list(dict.fromkeys(str(q) for c in comparisons.values() for q in c["quantity"].values))
     strip_count = sum(c.sizes["quantity"] for c in comparisons.values())
-    figure = new_figure(height=max(3.0, 1.2 + 0.14 * strip_count))
+    figure = new_figure(height=min(max(3.0, 1.2 + 0.14 * strip_count), _TALLEST))
     strips, histogram, trend = figure.subplots(1, 3, width_ratios=(1.5, 1.0, 1.2))
     _draw_strips(strips, comparisons, quantities)
     _draw_histogram(histogram, comparisons, quantities)

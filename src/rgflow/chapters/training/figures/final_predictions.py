@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
+from rgflow.chapters.training.figures.deviation import at_width, has_next_order
 from rgflow.figures.image import draw_image
 from rgflow.figures.style import THEORY, new_figure, styled, width_colors
 
@@ -36,7 +37,7 @@ def draw(theory: xr.Dataset, trained: xr.Dataset, inputs: xr.Dataset) -> Figure:
     panels = figure.subplots(len(chosen), 1 + len(colors), squeeze=False, width_ratios=(0.45, *(1,) * len(colors)))
     for row, sample in zip(panels, chosen, strict=True):
         draw_image(row[0], inputs["x"].values[sample])
-        row[0].set_title(f"test input {sample}\ntarget ${inputs['y'].values[sample, 0]:+.0f}$", fontsize=7)
+        row[0].set_title(f"test input {sample}\ntarget ${inputs['y'].values[sample, 0]:+.2g}$", fontsize=7)
         for axes, (n, color) in zip(row[1:], colors.items(), strict=True):
             _draw_histogram(axes, theory, trained.sel(width=n), sample, color)
             axes.axvline(inputs["y"].values[sample, 0], color="0.5", ls=":", lw=0.9)
@@ -63,10 +64,31 @@ def _draw_histogram(axes: Axes, theory: xr.Dataset, trained: xr.Dataset, sample:
     edges = np.linspace(mean - _REACH * sd, mean + _REACH * sd, 25)
     axes.hist(np.clip(values, edges[0], edges[-1]), edges.tolist(), density=True, color=color, alpha=0.75, lw=0)
     fine = np.linspace(edges[0], edges[-1], 200)
-    axes.plot(fine, np.exp(-(((fine - mean) / sd) ** 2) / 2) / (sd * np.sqrt(2 * np.pi)), color=THEORY)
-    z = (values.mean() - mean) / float(trained["prediction_mean_stderr"].isel(here))
-    note = f"$z={z:+.1f}$\n" + rf"$s/\sigma={values.std(ddof=1) / sd:.2f}$"
+    axes.plot(fine, _gaussian(fine, mean, sd**2), color=THEORY)
+    if has_next_order(theory):
+        width = int(trained["width"])
+        mean1 = float(at_width(theory, "prediction_mean", width).isel(here))
+        variance1 = at_width(theory, "prediction_covariance", width).isel(step=-1, sample_1=sample, sample_2=sample)
+        axes.plot(fine, _gaussian(fine, mean1, float(variance1)), "--", color="0.4", lw=0.8)
+    note = _score(theory, trained, here, mean) + "\n" + rf"$s/\sigma={values.std(ddof=1) / sd:.2f}$"
     axes.annotate(note, (0.02, 0.97), xycoords="axes fraction", va="top", fontsize=6)
     axes.xaxis.set_major_locator(MaxNLocator(4))
     axes.set(yticks=[], xlim=(edges[0], edges[-1]))
     axes.spines["left"].set_visible(False)
+
+
+def _score(theory: xr.Dataset, trained: xr.Dataset, here: dict[str, int], mean: float) -> str:
+    """z of the mean of the whole ensemble against infinite width, and with order 1/n."""
+    estimate, stderr = (float(trained[f"prediction_mean{suffix}"].isel(here)) for suffix in ("", "_stderr"))
+    note = f"$z={(estimate - mean) / stderr:+.1f}$"
+    if not has_next_order(theory):
+        return note
+    beyond = estimate - float(at_width(theory, "prediction_mean", int(trained["width"])).isel(here))
+    return f"{note}\nwith $1/n$: ${beyond / stderr:+.1f}$"
+
+
+def _gaussian(z: NDArray[np.float64], mean: float, variance: float) -> NDArray[np.float64]:
+    """Density; none where order 1/n leaves no variance."""
+    if variance <= 0:
+        return np.full_like(z, np.nan)
+    return np.asarray(np.exp(-((z - mean) ** 2) / (2 * variance)) / np.sqrt(2 * np.pi * variance))

@@ -1,4 +1,4 @@
-"""Train and test loss against the gradient step: kernel prediction and trained ensembles."""
+"""Train and test loss against the gradient step: ensembles, kernel prediction, and what order 1/n explains of the rest."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from rgflow.chapters.training.figures.deviation import deviation, has_next_order, next_order
 from rgflow.figures.style import (
     THEORY,
     mark_panel,
@@ -24,7 +25,10 @@ _VISIBLE = 1e-2
 
 @styled
 def draw(theory: xr.Dataset, trained: xr.Dataset) -> Figure:
-    """Draw expected losses (black), ensemble means with the central 68 % of members, and the deviation of the means.
+    """Draw losses, below them the deviation of the means from infinite width, and what is left of it beyond order 1/n.
+
+    Where theory predicts no losses the ensembles stand alone; without order 1/n nothing is explained and the last row is not
+    there.
 
     Parameters
     ----------
@@ -33,44 +37,73 @@ def draw(theory: xr.Dataset, trained: xr.Dataset) -> Figure:
     trained : xr.Dataset
         Trained ensembles with a dim ``width``.
     """
-    figure = new_figure(height=3.9)
-    panels = figure.subplots(2, 2, sharex=True, height_ratios=(1.7, 1.0))
+    rows = 1 + ("train_loss" in theory) + has_next_order(theory)
+    figure = new_figure(height=1.3 + 1.3 * rows)
+    heights = (1.7, 1.0, 1.0)[:rows]
+    panels = figure.subplots(rows, 2, sharex=True, squeeze=False, height_ratios=heights)
     for column, role in enumerate(("train", "test")):
-        upper, lower = panels[:, column]
-        _draw_losses(upper, f"{role}_loss", theory, trained)
-        _draw_deviation(lower, f"{role}_loss", theory, trained)
-        upper.set_title(f"{role} loss")
-        mark_panel(upper, "ab"[column])
-        step_axis(lower, int(theory["step"].max()))
-    panels[0, 0].set_ylabel(r"$\frac{1}{2}\sum (z-y)^2$")
-    panels[1, 0].set_ylabel("deviation of\nthe mean [%]")
-    outer_legend(figure, panels[0, 0], columns=trained.sizes["width"] + 1)
+        _draw_column(panels[:, column], f"{role}_loss", theory, trained)
+        panels[0, column].set_title(f"{role} loss")
+        mark_panel(panels[0, column], "ab"[column])
+        step_axis(panels[-1, column], int(trained["step"].max()))
+    for axes, label in zip(
+        panels[:, 0], ("loss", "deviation from\n$n=\\infty$ [%]", "beyond\norder $1/n$ [%]"), strict=False
+    ):
+        axes.set_ylabel(label)
+    outer_legend(figure, panels[0, 0], columns=trained.sizes["width"] + 2)
     return figure
 
 
+def _draw_column(panels: np.ndarray, name: str, theory: xr.Dataset, trained: xr.Dataset) -> None:
+    _draw_losses(panels[0], name, theory, trained)
+    if name not in theory:
+        return
+    shown = theory[name].sel(step=trained["step"])
+    shown = shown.where(shown > _VISIBLE * shown.max(), drop=True)
+    _draw_deviation(panels[1], name, theory, trained, shown)
+    if has_next_order(theory):
+        _draw_rest(panels[2], name, theory, trained, shown)
+        panels[2].set_ylim(panels[1].get_ylim())
+
+
 def _draw_losses(axes: Axes, name: str, theory: xr.Dataset, trained: xr.Dataset) -> None:
-    axes.plot(theory["step"], theory[name], color=THEORY, label=r"kernel prediction, $n=\infty$", zorder=3)
+    if name in theory:
+        axes.plot(theory["step"], theory[name], color=THEORY, label=r"kernel prediction, $n=\infty$", zorder=3)
+    if has_next_order(theory):
+        axes.plot([], [], "--", color="0.4", label="with order $1/n$")
     for n, color in width_colors(trained["width"].values).items():
         of_width = trained.sel(width=n)
         low, high = np.quantile(of_width[f"member_{name}"].transpose("member", "step").values, (0.16, 0.84), axis=0)
         axes.fill_between(of_width["step"], low, high, color=color, alpha=0.22, lw=0)
-        axes.errorbar(
-            of_width["step"], of_width[name], of_width[f"{name}_stderr"], fmt="o", color=color, ms=2,
-            label=f"$n={n}$",
-        )  # fmt: skip
-    decades = float(np.log10(theory[name].max() / theory[name].min()))
-    if decades < 1.5:
+        stderr = of_width[f"{name}_stderr"]
+        axes.errorbar(of_width["step"], of_width[name], stderr, fmt="o", color=color, ms=2, label=f"$n={n}$")
+    reference = theory[name] if name in theory else trained[name]
+    _log_axis(axes, float(reference.min()), float(reference.max()))
+
+
+def _log_axis(axes: Axes, smallest: float, largest: float) -> None:
+    if largest < 30 * smallest:
         plain_log_axis(axes)
     else:
         axes.set_yscale("log")
-    axes.set_ylim(bottom=float(max(1e-6 * theory[name].max(), 0.3 * theory[name].min())))
+    axes.set_ylim(bottom=max(1e-6 * largest, 0.3 * smallest))
 
 
-def _draw_deviation(axes: Axes, name: str, theory: xr.Dataset, trained: xr.Dataset) -> None:
-    expected = theory[name].where(theory[name] > _VISIBLE * theory[name].max(), drop=True)
+def _draw_deviation(axes: Axes, name: str, theory: xr.Dataset, trained: xr.Dataset, shown: xr.DataArray) -> None:
     axes.axhline(0, color=THEORY)
     for n, color in width_colors(trained["width"].values).items():
-        of_width = trained.sel(width=n, step=expected["step"])
-        deviation = 100 * (of_width[name] / expected - 1)
-        stderr = 100 * of_width[f"{name}_stderr"] / expected
-        axes.errorbar(expected["step"], deviation, stderr, fmt="o-", color=color, ms=2, lw=0.6)
+        value, stderr = (100 * part.sel(step=shown["step"]) / shown for part in deviation(theory, trained, name, n))
+        axes.errorbar(shown["step"], value, stderr, fmt="o", color=color, ms=2)
+        if has_next_order(theory):
+            first, error = (100 * part.sel(step=shown["step"]) / n / shown for part in next_order(theory, name))
+            axes.plot(shown["step"], first, "--", color=color, lw=0.8)
+            axes.fill_between(shown["step"], first - error, first + error, color=color, alpha=0.25, lw=0)
+
+
+def _draw_rest(axes: Axes, name: str, theory: xr.Dataset, trained: xr.Dataset, shown: xr.DataArray) -> None:
+    axes.axhline(0, color=THEORY)
+    for n, color in width_colors(trained["width"].values).items():
+        (value, stderr), (first, error) = deviation(theory, trained, name, n), next_order(theory, name)
+        rest = 100 * (value - first / n).sel(step=shown["step"]) / shown
+        spread = 100 * ((stderr**2 + (error / n) ** 2) ** 0.5).sel(step=shown["step"]) / shown
+        axes.errorbar(shown["step"], rest, spread, fmt="o", color=color, ms=2)
