@@ -57,3 +57,30 @@ def ancient_stores(item):
         f"{role}_store": ancient(source)
         for role, source in study.sources(item, ".zarr").items()
     }
+
+
+def picture(drawing, name, suffix):
+    """Path of one picture, with a wildcard for each axis."""
+    return study.place(
+        drawing.as_figure(), f"figures/{drawing.chapter.name}/{name}", suffix
+    )
+
+
+def in_report(drawing, figure):
+    """A picture with its place in the report."""
+    labels = {axis: f"{{{axis}}}" for axis in drawing.axes}
+    return report_flag(
+        picture(drawing, figure.name, ".png"),
+        caption=str(caption(drawing.chapter, figure)),
+        category=drawing.chapter.title,
+        subcategory=(", ".join(f"{axis} {{{axis}}}" for axis in drawing.axes) or None),
+        labels={"figure": figure.name, **labels},
+    )
+
+
+def files_of(drawing):
+    """The same files for the command line, as a function of wildcards: {name} is left for the name of each figure."""
+    return lambda wildcards: [
+        picture(drawing, "{name}", suffix).format(name="{name}", **wildcards)
+        for suffix in (".png", ".pdf")
+    ]

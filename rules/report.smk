@@ -5,8 +5,8 @@
 
 rule study_file:
     output:
-        f"{ROOT}/study.yaml",
-        f"{ROOT}/index.json",
+        study=f"{ROOT}/study.yaml",
+        index=f"{ROOT}/index.json",
     log:
         f"{ROOT}/logs/study.log",
     localrule: True
@@ -18,14 +18,14 @@ rule study_file:
     message:
         "The configuration with its defaults, and the index of its stores"
     shell:
-        "printf %s {params.config:q} > {output[0]:q} 2> {log:q};"
-        " rgflow index {output[0]:q} --output {output[1]:q} >> {log:q} 2>&1"
+        "printf %s {params.config:q} > {output.study:q} 2> {log:q};"
+        " rgflow index {output.study:q} --output {output.index:q} >> {log:q} 2>&1"
 
 
 rule report:
     input:
         figures=rules.figures.input,
-        study=rules.study_file.output[0],
+        study=rules.study_file.output.study,
     output:
         f"{ROOT}/report.html",
     log:

@@ -22,6 +22,7 @@ _NETWORK = {"inputs": "inputs", "hyperparameters": "theory/hyperparameters"}
 _TRAINED_NETWORK = {**_NETWORK, "learning_rate": "theory/learning_rate"}
 _SIDES = {"theory": "theory/training", "experiment": "training/combine"}
 LEAST_GROUPS = 4
+LEAST_KEPT = 4
 ACTIVATIONS = NETWORK_AXES[0]
 _MOST_BYTES = 2.0**33  # of tensors
 
@@ -53,6 +54,10 @@ def require(config: Config) -> None:
     if training.members < LEAST_GROUPS * training.group:
         raise RgflowError(
             f"config: training.members = {training.members}: errors need at least {LEAST_GROUPS} groups of {training.group}"
+        )
+    if training.keep < LEAST_KEPT:
+        raise RgflowError(
+            f"config: training.keep = {training.keep}: figures show at least {LEAST_KEPT} networks one by one"
         )
     if max(training.train or [0]) > config.inputs.train:
         raise RgflowError(
