@@ -21,4 +21,5 @@ VARIABLES = (
     Variable("exponent", _LAW, "f", "exponent p of the law a l^p in depth l", "predicted, and fitted", True),
     Variable("flow", ("quantity", "layer"), "f", "one critical input in depth", "recursion, at large widths"),
     Variable("flow_predicted", ("quantity", "layer"), "f", "predicted law of the flow", "a l^-p (1 + b ln(l)/l)"),
+    Variable("optimal_aspect_ratio", (), "f", "L/n where the expansion in it turns", "4/((20 + 3 n_L) nu)", True),
 )

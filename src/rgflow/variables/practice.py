@@ -33,7 +33,6 @@ def _practice_variables() -> Iterator[Variable]:
     yield Variable("initial_loss", scalar, "f", "mean of torch's loss over seeds at the start", "", True)
     yield Variable("initial_loss_spread", scalar, "f", "its deviation over seeds", "vertex included", True)
     yield Variable("aspect_ratio", scalar, "f", "depth over width", "L mean(1/n)")
-    yield Variable("optimal_aspect_ratio", scalar, "f", "where the expansion turns", "4/((20 + 3 n_L) nu)", True)
     yield Variable("input_scale", scalar, "f", "factor on inputs that starts at K*", "", True)
     cell, run = ("activation", "depth", "recipe"), ("activation", "depth", "recipe", "optimizer", "rate", "seed")
     yield Variable("signal_correlation", cell, "f", "mean correlation of inputs at the outputs", "infinite width", True)

@@ -126,7 +126,6 @@ def _generalization_variables() -> Iterator[Variable]:
     yield Variable("equal_order_width", ("depth",), "f", "width at which order 1/n equals the leading one", "|q1|/q")
     yield Variable("equal_order_ratio", ("depth",), "f", "depth-to-width ratio there", "L |q/q1|")
     yield Variable("vertex_growth", (), "f", "growth of V/K^2 per layer", "nu")
-    yield Variable("optimal_aspect_ratio", (), "f", "depth-to-width ratio of most information", "4/((20 + 3 n_L) nu)")
 
 
 VARIABLES = (*_generalization_variables(), *_variables(), *_next_order_variables(), *_record_variables())
