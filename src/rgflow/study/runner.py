@@ -70,7 +70,7 @@ def _require_whole(stage: Stage, spec: Mapping[str, Any], inputs: Manifests, out
     if output.suffix != ".json":
         raise RgflowError(f"--output {output}: a manifest is needed, x.json; its store is x.zarr")
     for role in stage.reads:
-        if not inputs.get(role):
+        if role not in inputs:  # a role may be empty: what it reads need not exist in every study
             raise RgflowError(f"{stage.name} needs --input {role} MANIFEST ...; it reads {', '.join(stage.reads)}")
     for axis in stage.axes:
         if axis not in spec:
