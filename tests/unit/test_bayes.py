@@ -107,7 +107,7 @@ def test_a_singular_train_kernel_is_named(data: dict[str, np.ndarray]) -> None:
     ("wrong", "message"),
     [
         ({"noise": -0.1}, "noise = -0.1; it is a variance"),
-        ({"noise": float("nan")}, "noise = nan; it is a variance"),
+        ({"noise": float("nan")}, "noise = nan; it must be a finite number"),
         ({"order": "third"}, "order = 'third'; allowed: leading, next"),
         ({"train_inputs": np.zeros((0, 3))}, r"train_inputs has shape \(0, 3\); it must be a non-empty matrix"),
         ({"train_targets": np.zeros((4, 3))}, "targets have 3 components; the network has n_L = 2 outputs"),
