@@ -85,8 +85,10 @@ def _check_array(name: str, value: Any, kinds: Iterable[str]) -> None:
         return
     if isinstance(value, str | bytes | Mapping) or value is None or callable(value):
         raise RgflowError(f"{name} = {_short(value)}; it must be an array of numbers")
-    if not np.isfinite(real_array(name, value)).all():
-        raise RgflowError(f"{name} has non-finite entries")
+    array = real_array(name, value)
+    if len(bad := np.argwhere(~np.isfinite(array))):
+        place = f"[{', '.join(map(str, bad[0]))}]" if array.ndim else ""
+        raise RgflowError(f"{name}{place} = {array[tuple(bad[0])]}; it must be finite")
 
 
 def _is_network(value: Any) -> bool:
@@ -144,7 +146,7 @@ _KINDS: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
         "a name, a function, a torch module or an Activation",
         lambda value: isinstance(value, str) or callable(value),
     ),
-    "Activation": ("an Activation", lambda value: hasattr(value, "tower")),
+    "Activation": ("an Activation or a function", callable),
     "Callable[..., Any]": ("a function", callable),
     "Callable[[int, int], None]": ("a function", callable),
     "Progress": ("a function", callable),

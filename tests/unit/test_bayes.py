@@ -112,7 +112,7 @@ def test_a_singular_train_kernel_is_named(data: dict[str, np.ndarray]) -> None:
         ({"train_inputs": np.zeros((0, 3))}, r"train_inputs has shape \(0, 3\); it must be a non-empty matrix"),
         ({"train_targets": np.zeros((4, 3))}, "targets have 3 components; the network has n_L = 2 outputs"),
         ({"train_targets": np.zeros((3, 2))}, "train_targets has 3 samples; train_inputs has 4"),
-        ({"train_targets": np.full((4, 2), np.nan)}, "train_targets has non-finite entries"),
+        ({"train_targets": np.full((4, 2), np.nan)}, r"train_targets\[0, 0\] = nan; it must be finite"),
     ],
 )
 def test_bad_input_is_named(data: dict[str, np.ndarray], wrong: dict[str, Any], message: str) -> None:

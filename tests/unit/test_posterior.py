@@ -243,9 +243,9 @@ def call(network: Network = NETWORK, task: dict[str, Any] | None = None, **setti
 
 BAD = [
     ({"noise": -0.1}, "noise = -0.1; it is a variance and must be finite and not negative"),
-    ({"noise": float("nan")}, "noise = nan; it is a variance and must be finite and not negative"),
+    ({"noise": float("nan")}, "noise = nan; it must be a finite number"),
     ({"particles": 4}, "particles = 4; allowed: an integer from 8 to 1048576"),
-    ({"particles": 8.5}, "particles = 8.5; allowed: an integer from 8 to 1048576"),
+    ({"particles": 8.5}, "particles = 8.5; it must be an integer"),
     ({"islands": 1}, "islands = 1; allowed: an integer from 2 to 1048576"),
     ({"seed": -1}, "seed = -1; allowed: an integer from 0 to 9223372036854775807"),
     ({"dtype": "float16"}, "dtype: 'float16'; allowed: float64, float32"),

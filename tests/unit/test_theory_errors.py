@@ -23,7 +23,7 @@ def theory(activation: str = "tanh", x: object = X, C_W: float = 1.3, **options:
 
 
 MISTAKES: dict[str, tuple[Callable[[], object], str]] = {
-    "nan input": (lambda: theory(x=[[1.0, 2.0, np.nan, 0.0]]), r"inputs\[0, 2\] = nan; inputs must be finite"),
+    "nan input": (lambda: theory(x=[[1.0, 2.0, np.nan, 0.0]]), r"inputs\[0, 2\] = nan; it must be finite"),
     "infinite input": (lambda: theory(x=[[1.0, 2.0, 0.0, np.inf]]), r"inputs\[0, 3\] = inf"),
     "text as input": (lambda: theory(x=[["a", "b", "c", "d"]]), "inputs: strings where real numbers are needed"),
     "too few features": (lambda: theory(x=X[:, :3]), r"shape \(2, 3\); \(sample, feature\) with 4 features"),

@@ -138,7 +138,8 @@ def test_stage_streams_in_the_precision_of_its_spec(
     publish(xr.Dataset({"x": (("sample", "feature"), inputs(300))}), tmp_path / "inputs.zarr", {}, registry())
     publish(layers, tmp_path / "layers.zarr", {}, registry())
     manifests = {"inputs": [tmp_path / "inputs.json"], "hyperparameters": [tmp_path / "layers.json"]}
-    spec = {"activation": {"name": "erf", "parameters": {}}, "infinite_width": {"precision": precision}}
+    cell = {"activation": {"name": "erf", "parameters": {}}, "init": "critical", "depth": 3}
+    spec = {**cell, "infinite_width": {"precision": precision}}
     run_stage(find_stage("theory/infinite_width"), spec, manifests, tmp_path / "out.json", Resources(workers=2))
     assert any(re.search(r"infinite_width: (\d+) of \1 pieces", line) for line in caplog.messages)
     net = Network("erf", (5, 1, 1, 1), 1.0, 1.0, 1.0, 1.0)

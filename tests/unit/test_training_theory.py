@@ -158,7 +158,7 @@ def test_learned_fraction_is_accurate_for_all_rates(x: float, step: int) -> None
         ({"test_inputs": np.ones((3, 2))}, "test_inputs has 2 columns; train_inputs has 3"),
         ({"test_targets": np.ones((2, 2))}, "test_targets has 2 samples; test_inputs has 3"),
         ({"train_targets": np.ones(4)}, r"train_targets has shape \(4,\)"),
-        ({"train_inputs": np.full((4, 3), np.nan)}, "train_inputs has non-finite entries; the first is in sample 0"),
+        ({"train_inputs": np.full((4, 3), np.nan)}, r"train_inputs\[0, 0\] = nan; it must be finite"),
     ],
 )
 def test_bad_input_is_named(data: dict[str, np.ndarray], settings: dict[str, Any], message: str) -> None:

@@ -129,6 +129,8 @@ def test_a_wrong_name_of_an_argument_is_what_python_says_of_it(name: str) -> Non
         found(name)(**CALLS[name], nonsense=1)
 
 
+# torch scripts its own forward-mode rules when they are first used
+@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")
 @pytest.mark.parametrize("name", ["sample_dntk", "infinite_width_theory", "dntk_theory", "initialization_theory"])
 def test_named_dimensions_may_come_in_any_order(name: str) -> None:
     arguments = {**CALLS[name], "inputs": xr.DataArray(X[:2], dims=("sample", "feature"))}

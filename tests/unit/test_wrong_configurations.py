@@ -94,7 +94,7 @@ MEANT: dict[str, tuple[Any, ...]] = {
     "inputs.classes.0": (0, -0.0),
     "inputs.classes.1": ("1",),
     **dict.fromkeys(("inputs.train", "inputs.test", "inputs.probes", "inputs.features"), ("1",)),
-    **dict.fromkeys(("inputs.seed", "ensemble.kept", "ensemble.seed", "training.keep", "training.seed"), WHOLE_NUMBER),
+    **dict.fromkeys(("inputs.seed", "ensemble.kept", "ensemble.seed", "training.seed"), WHOLE_NUMBER),
     "networks": ({},),
     "networks.activation.1.parameters": ({},),
     "networks.activation.1.parameters.slope": (-1, *NUMBER),
