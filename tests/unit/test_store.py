@@ -168,6 +168,20 @@ def test_open_results_combines_a_sweep_by_label(tmp_path: Path) -> None:
     assert np.isnan(K.sel(activation="relu", depth=3, layer=4)).all()
 
 
+def test_open_results_pads_what_a_smaller_task_does_not_have(tmp_path: Path) -> None:
+    for train in (2, 3):
+        role = np.array(["train"] * train + ["test"], dtype=np.dtypes.StringDType())
+        task = {"prediction_mean": (("step", "sample", "output"), np.full((1, train + 1, 1), float(train)))}
+        task["Theta_output"] = (("sample_1", "sample_2"), np.eye(train + 1))
+        dataset = xr.Dataset(task, {"step": [0], "sample": np.arange(train + 1), "role": ("sample", role)})
+        publish.publish(dataset, tmp_path / f"theory/training/train~{train}.zarr", {}, registry())
+    opened = rgflow.open_results(tmp_path)["theory/training"].to_dataset()
+    assert opened["Theta_output"].sizes == {"train": 2, "sample_1": 4, "sample_2": 4}
+    assert np.isnan(opened["Theta_output"].sel(train=2)[3]).all()
+    assert opened["role"].sel(train=2).values[:3].tolist() == ["train", "train", "test"]
+    assert opened["role"].sel(train=3).values.tolist() == ["train", "train", "train", "test"]
+
+
 def test_open_and_inspect_say_when_nothing_is_there(tmp_path: Path) -> None:
     with pytest.raises(RgflowError, match="no published results"):
         rgflow.open_results(tmp_path)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,10 +36,10 @@ def open_results(path: str | Path) -> xr.DataTree:
     -------
     xr.DataTree
         One node per stage (``inputs``, ``theory/initialization``, ``ensemble``, ...). The cells of a sweep are combined along
-        dimensions named by their labels (``activation``, ``init``, ``depth``, ``width``); cells that are not there, and
-        layers that a shallower network does not have, are NaN. Blocks of unfinished ensembles are left out, and so is
-        what an earlier configuration of the study left behind. A result that is being made anew, or whose job failed, is
-        shown as it was before, with a warning in the log.
+        dimensions named by their labels (``activation``, ``init``, ``depth``, ``width``); cells that are not there, layers
+        that a shallower network and samples that a smaller task does not have, are NaN. Blocks of unfinished ensembles are
+        left out, and so is what an earlier configuration of the study left behind. A result that is being made anew, or
+        whose job failed, is shown as it was before, with a warning in the log.
 
     Raises
     ------
@@ -86,7 +86,26 @@ def combine_cells(cells: list[Cell]) -> xr.Dataset:
     """Combine datasets along their labels; labels that all cells share become dimensions of length one."""
     dims = list(cells[0][0])
     spread = [(labels, _labelled(dataset, labels)) for labels, dataset in cells]
-    return _combine_along(dims, spread)
+    unequal = _unequal(dataset for _, dataset in spread)
+    return _combine_along(dims, [(labels, _ready_to_pad(dataset, unequal)) for labels, dataset in spread])
+
+
+def _unequal(datasets: Iterable[xr.Dataset]) -> set[str]:
+    """Dimensions whose sizes differ, as the samples of tasks of different sizes."""
+    sizes: dict[str, set[int]] = defaultdict(set)
+    for dataset in datasets:
+        for dim, size in dataset.sizes.items():
+            sizes[str(dim)].add(size)
+    return {dim for dim, found in sizes.items() if len(found) > 1}
+
+
+def _ready_to_pad(dataset: xr.Dataset, dims: set[str]) -> xr.Dataset:
+    """The dataset with positions as labels of these dimensions where they have none, and texts along them that may be NaN."""
+    bare = [dim for dim in dims & {str(dim) for dim in dataset.dims} if dim not in dataset.indexes]
+    texts = {
+        name: one.astype(object) for name, one in dataset.coords.items() if one.dtype.kind == "T" and dims & {*one.dims}
+    }
+    return dataset.assign_coords({**texts, **{dim: range(dataset.sizes[dim]) for dim in bare}})
 
 
 def _labelled(dataset: xr.Dataset, labels: Mapping[str, Label]) -> xr.Dataset:
