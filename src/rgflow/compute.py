@@ -183,7 +183,7 @@ def _client(workers: int, cluster: str | None) -> Iterator[Client]:
         n_workers=workers,
         threads_per_worker=1,
         processes=True,
-        dashboard_address=None,
+        dashboard_address="127.0.0.1:0",
         memory_limit="auto",
         silence_logs=logging.ERROR,
         env=_ONE_THREAD,

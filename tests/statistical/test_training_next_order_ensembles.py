@@ -18,7 +18,7 @@ import xarray as xr
 from rgflow.network import Network
 from rgflow.theory.initialization.finite_width import finite_width_tensors
 from rgflow.theory.learning.training import training_theory
-from rgflow.training.mlp import Parameters, add_gradient_, cotangents, draw_parameters, forward, outputs
+from rgflow.training.mlp import Parameters, add_gradients_, cotangents, draw_parameters, forward, outputs
 from rgflow.training.ntk import empirical_ntk
 
 Array = np.ndarray
@@ -111,9 +111,9 @@ def _chunk(network: Network, known: Reference, generator: torch.Generator) -> Ar
 def _descend(network: Network, parameters: Parameters, inputs: torch.Tensor, eta: float) -> None:
     run = forward(network, parameters, inputs)
     for layer, cotangent in cotangents(parameters, run, run.outputs - torch.from_numpy(TARGETS.T.copy())):
-        scale = -eta * network.lambda_W[layer - 1] / network.widths[layer - 1]
-        add_gradient_(parameters.weights[layer - 1], cotangent, run.signals[layer - 1], scale)
-        parameters.biases[layer - 1].add_(cotangent.sum(-1, keepdim=True), alpha=-eta * network.lambda_b[layer - 1])
+        values = parameters.weights[layer - 1], parameters.biases[layer - 1]
+        rates = network.lambda_W[layer - 1] / network.widths[layer - 1], network.lambda_b[layer - 1]
+        add_gradients_(values, cotangent, run.signals[layer - 1], (-eta * rates[0], -eta * rates[1]))
 
 
 def _left_over(known: Reference, step: int, z_0: Array, H_0: Array, z: Array, H: Array) -> Array:

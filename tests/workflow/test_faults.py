@@ -132,7 +132,7 @@ def test_two_writers_at_once_both_succeed(results: Results, undisturbed: Results
 
 
 def test_a_full_disk(results: Results, undisturbed: Results, tmp_path: Path) -> None:
-    with mounted(tmp_path / "small", "-t", "tmpfs", "-o", "size=256k", "tmpfs") as disk:
+    with mounted(tmp_path / "small", "-t", "tmpfs", "-o", "size=1m", "tmpfs") as disk:
         crowded = Results(disk)
         for name in (f"{output}{suffix}" for output in ("inputs", "shallow", "rate") for suffix in (".json", ".zarr")):
             source = results.folder / name

@@ -24,7 +24,7 @@ def test_the_plan_of_the_dntk_study(fresh: Project) -> None:
     planned = fresh.planned()
     assert planned["dntk_sample"] == 6
     assert planned["theory_dntk"] == planned["comparison_dntk"] == planned["figures_dntk"] == 2
-    assert not {"ensemble_block", "theory_initialization", "training_block"} & planned.keys()
+    assert not {"ensemble_block", "comparison_initialization", "training_block"} & planned.keys()
 
 
 def test_the_plan_of_the_study_of_posteriors(fresh: Project) -> None:

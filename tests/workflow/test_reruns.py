@@ -66,7 +66,7 @@ def test_equal_upstream_results_are_not_computed_from_again_in_one_run(study: Pr
 def test_more_members_only_add_blocks(study: Project) -> None:
     study.configure(ensemble={"members": 8000})
     planned = study.planned("ensemble")
-    assert planned == {"ensemble_block": 4, "ensemble_combine": 2, "ensemble": 1}
+    assert planned == {"ensemble_block": 4, "ensemble_combine": 2, "ensemble": 1, "study_file": 1}
 
 
 def test_a_new_width_adds_only_its_own_cells(study: Project) -> None:

@@ -112,7 +112,7 @@ def test_wrong_configuration_stops_before_any_job(
 
 def test_overflow_stops_the_stage_with_layer_and_variable(fresh: Project) -> None:
     fresh.configure(
-        networks={"activation": ["relu"], "initialization": [{"C_b": 0.0, "C_W": 1e30}]}, ensemble={"depth": [40]}
+        networks={"activation": ["relu"], "initialization": [{"C_b": 0.0, "C_W": 1e12}]}, ensemble={"depth": [40]}
     )
     result = fresh.snakemake("theory")
     assert result.returncode != 0

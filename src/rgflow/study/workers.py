@@ -63,7 +63,7 @@ def _scheduler() -> LocalCluster:
     """A dask scheduler in this process that other nodes can reach."""
     from distributed import LocalCluster
 
-    return LocalCluster(n_workers=0, host="0.0.0.0", dashboard_address=None)  # type: ignore[no-untyped-call]
+    return LocalCluster(n_workers=0, host="0.0.0.0", dashboard_address="127.0.0.1:0")  # type: ignore[no-untyped-call]
 
 
 @contextmanager

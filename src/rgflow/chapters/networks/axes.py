@@ -54,7 +54,7 @@ def short(value: float) -> str:
 def _depths(config: Config, section: str) -> Mapping[str, int]:
     """Depths of the networks of a section; without one, or if the study leaves it out, of all sections."""
     if section and getattr(config, section) is not None:
-        depths = getattr(config, section).depth or config.networks.depth
+        depths = getattr(getattr(config, section), "depth", None) or config.networks.depth
     else:
         own = [_depths(config, name).values() for name in type(config).model_fields if _has_depths(config, name)]
         depths = sorted({depth for some in own for depth in some}) or config.networks.depth
