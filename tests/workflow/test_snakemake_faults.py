@@ -119,7 +119,10 @@ def test_a_killed_worker_of_an_attached_dask_cluster_loses_nothing(sampled: Proj
 
     alone = sampled.call([sys.executable, "-m", "rgflow", *job, "--output", str(tmp_path / "alone.json")])
     assert alone.returncode == 0, alone.stderr
-    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0") as cluster, Client(cluster) as client:
+    with (
+        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0") as cluster,
+        Client(cluster) as client,
+    ):
         shared = ["--cluster", cluster.scheduler_address, "--output", str(tmp_path / "shared.json")]
         with background(sampled, "rgflow", *job, *shared) as process:
             os.kill(busy_worker(cluster, client), signal.SIGKILL)
