@@ -9,6 +9,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
+from rgflow.practice.proof import _Arm, _draw, _losses, _outputs
 from torch import nn
 
 import rgflow
@@ -16,7 +17,6 @@ from rgflow.data.sources import read_digits
 from rgflow.practice.advice import Advice
 from rgflow.practice.initialize import effective
 from rgflow.practice.learning import STEPS
-from rgflow.practice.proof import _Arm, _draw, _losses, _outputs
 
 KINDS = {"relu": nn.ReLU, "tanh": nn.Tanh, "gelu": nn.GELU, "silu": nn.SiLU, "selu": nn.SELU}
 

@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from rgflow.practice.proof import RECIPES, Contest, _arm, _draw, best_losses, initialization, proof
 from torch import nn
 
 import rgflow
 from rgflow.errors import RgflowError
 from rgflow.practice.files import advise_file
-from rgflow.practice.proof import RECIPES, Contest, _arm, _draw, best_losses, initialization, proof
 from rgflow.task import Task
 from rgflow.variables.library import library
 
