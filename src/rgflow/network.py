@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from rgflow.activations.activation import Activation
 from rgflow.activations.layers import LayerActivations, layer_activations
-from rgflow.activations.registry import Activation
 from rgflow.architectures.architecture import Architecture
 from rgflow.architectures.residual import architecture_of
 from rgflow.errors import RgflowError

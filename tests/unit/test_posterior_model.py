@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from rgflow.activations.registry import Activation, activation
+from rgflow.activations.activation import Activation
+from rgflow.activations.registry import activation
 from rgflow.network import Network
 from rgflow.posterior.draws import Draws
 from rgflow.posterior.factors import Features, Triangular, smaller_factor

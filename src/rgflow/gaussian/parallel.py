@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 from numpy.polynomial.hermite_e import hermeval
 
-from rgflow.activations.registry import MAX_ORDER, Activation
+from rgflow.activations.activation import MAX_ORDER, Activation
 from rgflow.gaussian.moments import Array
 from rgflow.gaussian.nodes import Vector, normal_density
 from rgflow.gaussian.single import line_rule

@@ -8,7 +8,7 @@ from itertools import product
 
 import numpy as np
 
-from rgflow.activations.registry import Activation
+from rgflow.activations.activation import Activation
 from rgflow.errors import RgflowError
 from rgflow.gaussian.moments import MAX_FACTORS, Array, powers, subsets
 from rgflow.gaussian.nodes import panel_rule

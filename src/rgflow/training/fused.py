@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from rgflow.activations.registry import Activation
+from rgflow.activations.activation import Activation
 
 Tensor = torch.Tensor
 

@@ -12,7 +12,7 @@ from rgflow.study.stage import Chapter, Config, Stage
 from rgflow.variables.networks import VARIABLES
 
 if TYPE_CHECKING:
-    from rgflow.activations.registry import Activation
+    from rgflow.activations.activation import Activation
 
 
 def require(config: Config) -> None:

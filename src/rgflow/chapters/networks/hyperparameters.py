@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rgflow.activations.registry import Activation, activation
+from rgflow.activations.activation import Activation
+from rgflow.activations.registry import activation
 from rgflow.theory.criticality.critical import critical
 from rgflow.theory.depth.asymptotics import equivalence_learning_rates
 

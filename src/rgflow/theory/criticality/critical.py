@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from rgflow.activations.registry import Activation
+from rgflow.activations.activation import Activation
 from rgflow.activations.registry import activation as find_activation
 from rgflow.architectures.architecture import Architecture
 from rgflow.architectures.residual import architecture_of

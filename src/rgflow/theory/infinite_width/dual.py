@@ -12,7 +12,7 @@ from typing import Protocol
 
 import numpy as np
 
-from rgflow.activations.registry import Activation
+from rgflow.activations.activation import Activation
 from rgflow.errors import RgflowError
 from rgflow.gaussian.single import single_mean
 from rgflow.theory.infinite_width.apart import Block

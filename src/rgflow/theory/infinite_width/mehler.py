@@ -7,7 +7,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from rgflow.activations.registry import Activation
+from rgflow.activations.activation import Activation
 from rgflow.errors import RgflowError
 from rgflow.gaussian.nodes import trapezoid_rule
 from rgflow.theory.infinite_width.apart import Block, correlation_of

@@ -11,7 +11,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike
 
-from rgflow.activations.registry import Activation
+from rgflow.activations.activation import Activation
 from rgflow.activations.registry import activation as find_activation
 from rgflow.calls import checked
 from rgflow.compute import map_tasks
