@@ -13,7 +13,7 @@ from test_sampling_marginal import deviations
 
 from rgflow.network import Network
 from rgflow.sampling.blocks import sample_initialization
-from rgflow.sampling.samples import Target
+from rgflow.sampling.target import Target
 from rgflow.theory.criticality.critical import critical
 from rgflow.theory.initialization.tensors import initialization_theory
 

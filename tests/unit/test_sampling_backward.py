@@ -18,7 +18,7 @@ from rgflow.sampling.backward import backward
 from rgflow.sampling.forward import Forward, forward
 from rgflow.sampling.forward_ntk import cross_mean, ntk_forms
 from rgflow.sampling.rng import Streams
-from rgflow.sampling.samples import Target
+from rgflow.sampling.target import Target
 from rgflow.sampling.weights import WEIGHT_LAWS, weight_samples
 from rgflow.sampling.weights import forward as weight_forward
 

@@ -21,8 +21,9 @@ from rgflow.sampling.chunks import checked_chunk_size, chunk_sampler, make_targe
 from rgflow.sampling.estimators import Array, sample_means
 from rgflow.sampling.groups import combine, estimate, group_count
 from rgflow.sampling.rng import GROUP
-from rgflow.sampling.samples import Samples, Target
+from rgflow.sampling.samples import Samples
 from rgflow.sampling.spec import Ensemble
+from rgflow.sampling.target import Target
 from rgflow.tensors import leg_names
 
 Progress = Callable[[int, int], None]

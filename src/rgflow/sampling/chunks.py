@@ -16,8 +16,9 @@ from rgflow.network import Network
 from rgflow.sampling.marginal import marginal_samples
 from rgflow.sampling.memory import Footprint
 from rgflow.sampling.rng import Streams, chunk_members
-from rgflow.sampling.samples import Samples, Target
+from rgflow.sampling.samples import Samples
 from rgflow.sampling.spec import Ensemble
+from rgflow.sampling.target import Target
 from rgflow.sampling.weights import weight_samples
 
 

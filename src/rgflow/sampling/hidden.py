@@ -10,7 +10,7 @@ from torch import Tensor
 from rgflow.activations.in_place import InPlace
 from rgflow.sampling import compiled
 from rgflow.sampling.algebra import array, mix, normal_rows
-from rgflow.sampling.samples import Target
+from rgflow.sampling.target import Target
 
 
 @dataclass(frozen=True, eq=False)

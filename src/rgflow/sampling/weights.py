@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from rgflow.sampling.algebra import inner, normal_rows
-from rgflow.sampling.samples import Samples, Target, start_ntk, with_ntk
+from rgflow.sampling.samples import Samples, start_ntk, with_ntk
 from rgflow.sampling.skip import SkipMoments, first_moments, next_moments, with_skip
+from rgflow.sampling.target import Target
 
 STREAM = 0
 _CUT = 2.0  # standard deviations at which the truncated normal ends
@@ -57,7 +58,7 @@ def weight_samples(target: Target, members: int, generator: Callable[[int], torc
     ntk = torch.stack(
         [backward(layers[:layer], target.outputs, target.network.architecture.skip) for layer in target.layers], 1
     )
-    return with_ntk(samples, ntk, target)
+    return with_ntk(samples, ntk, target.cross)
 
 
 def forward(target: Target, members: int, generator: torch.Generator, law: WeightLaw) -> list[Layer]:
