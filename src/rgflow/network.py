@@ -108,11 +108,6 @@ class Network:
         """How a layer is made of its branch and the layer below: plain, or residual with xi_1 and xi_2."""
         return architecture_of(self.xi_1, self.xi_2)
 
-    @property
-    def residual(self) -> bool:
-        """Whether the layers beyond the first have a skip connection or a rescaled branch."""
-        return not self.architecture.alike
-
     def hyperparameters(self, layer: int) -> tuple[float, float, float, float]:
         """(C_b, C_W, lambda_b, lambda_W) of a layer 1..L, those of the plain layer that its branch is."""
         values = (per_layer[layer - 1] for per_layer in (self.C_b, self.C_W, self.lambda_b, self.lambda_W))

@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from rgflow.errors import RgflowError
+from rgflow.sampling.spec import SamplingSpec
 from rgflow.study.config import load_config, schema_text
 from rgflow.study.plan import Study
 
@@ -21,7 +22,7 @@ def test_the_schema_names_every_section_and_default() -> None:
     schema = json.loads(schema_text())
     assert set(schema["properties"]) >= {"study", "inputs", "networks", "ensemble", "dntk", "training"}
     assert schema["properties"]["dntk"]["default"] is None
-    assert schema["$defs"]["Residual"]["properties"]["xi_1"]["default"] == 1.0
+    assert schema["$defs"]["Strengths"]["properties"]["xi_1"]["default"] == 1.0
 
 
 def test_default_study_is_valid() -> None:
@@ -155,6 +156,16 @@ def test_what_a_residual_study_cannot_have_is_one_clear_line(change: dict[str, A
 @pytest.mark.parametrize("path", sorted((ROOT / "studies").glob("*.yaml")), ids=lambda path: path.stem)
 def test_studies_are_valid(path: Path) -> None:
     assert Study(yaml.safe_load(path.read_text())).config.study == path.stem
+
+
+def test_the_law_of_the_weights_is_a_setting_of_a_study() -> None:
+    weights = {"sampler": "weights", "law": "uniform", "tensors": ["K"]}
+    study = Study({"study": "test", "networks": {"activation": "linear"}, "ensemble": weights})
+    labels = study.cells("ensemble/block")[0]
+    assert SamplingSpec(**json.loads(study.spec("ensemble/block", labels))["ensemble"]).law == "uniform"
+    assert study.cells("comparison/exact") == []  # those laws are of normal weights
+    with pytest.raises(RgflowError, match="law = 'uniform' needs sampler = 'weights'"):
+        Study({"study": "test", "ensemble": {"law": "uniform"}})
 
 
 def test_exponents_are_measured_of_deep_networks_with_a_vertex() -> None:

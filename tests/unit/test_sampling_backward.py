@@ -43,7 +43,7 @@ Parameters = list[tuple[Tensor, Tensor]]  # weights (n_l, n_{l-1}) and biases (n
 
 def make_target(N: int, network: Network = NETWORK) -> Target:
     x = torch.randn(N, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
-    tensors = {"Theta"} if network.residual else {"F", "A"}
+    tensors = {"Theta"} if network.xi_2 else {"F", "A"}
     return Target(network, x, (2, 3, 4), frozenset(tensors), torch.float64)
 
 
@@ -53,7 +53,7 @@ def generator(chunk: int) -> torch.Generator:
 
 def skipped(network: Network, z: Tensor, width: int) -> Tensor | float:
     """What the skip connection adds to the leading neurons of the layer above z (N, n)."""
-    return network.xi_2 * z[:, :width] if network.residual else 0.0
+    return network.xi_2 * z[:, :width] if network.xi_2 else 0.0
 
 
 def outputs(network: Network, parameters: Parameters, x: Tensor) -> Tensor:

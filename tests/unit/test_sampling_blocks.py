@@ -15,12 +15,12 @@ from rgflow.errors import RgflowError
 from rgflow.network import Network
 from rgflow.sampling.blocks import sample_block, sample_groups, sample_initialization
 from rgflow.sampling.groups import combine, estimate
-from rgflow.sampling.spec import Ensemble
+from rgflow.sampling.spec import SamplingSpec
 
 NETWORK = Network("tanh", (3, 5, 4, 2), 0.1, 1.3, 0.2, 0.9)
 INPUTS = np.array([[0.5, -1.0, 0.3], [1.0, 0.2, -0.4]])
 ALL = ("K", "V", "Theta", "D", "F", "A", "B")
-ENSEMBLE = Ensemble(seed=3, tensors=ALL, kept=1500)
+ENSEMBLE = SamplingSpec(seed=3, tensors=ALL, kept=1500)
 
 block = partial(sample_groups, NETWORK, INPUTS)
 
@@ -46,7 +46,7 @@ def test_a_growing_ensemble_keeps_its_members(whole: xr.Dataset) -> None:
 
 
 def test_other_tensors_do_not_change_the_forward_draws(whole: xr.Dataset) -> None:
-    alone = block(range(4), Ensemble(seed=3, tensors=("K",)))
+    alone = block(range(4), SamplingSpec(seed=3, tensors=("K",)))
     assert set(alone) == {"mean_G"}
     np.testing.assert_array_equal(alone.mean_G, whole.mean_G)
 
@@ -72,11 +72,12 @@ def test_groups_of_several_chunks() -> None:
     """A network so wide that a group is drawn in four chunks."""
     wide = Network("relu", (3, 500, 1), 0.1, 2.0)
     kept = {
-        count: sample_groups(wide, INPUTS, range(2), Ensemble(3, ("K",), kept=count), "cpu") for count in (600, 1200)
+        count: sample_groups(wide, INPUTS, range(2), SamplingSpec(3, ("K",), kept=count), "cpu")
+        for count in (600, 1200)
     }
     assert kept[600].member.values.tolist() == list(range(600))
     np.testing.assert_array_equal(kept[600].preactivation, kept[1200].preactivation[:600])
-    second = sample_groups(wide, INPUTS, range(1, 2), Ensemble(3, ("K",), kept=1200), "cpu")
+    second = sample_groups(wide, INPUTS, range(1, 2), SamplingSpec(3, ("K",), kept=1200), "cpu")
     np.testing.assert_array_equal(second.preactivation, kept[1200].preactivation[1000:])
     assert len(np.unique(kept[1200].preactivation)) == kept[1200].preactivation.size  # no number is drawn twice
 
@@ -116,7 +117,7 @@ def test_estimates_have_the_symmetries_of_the_tensors(whole: xr.Dataset) -> None
 
 
 def test_selected_layers_only(whole: xr.Dataset) -> None:
-    some = block(range(2), Ensemble(seed=3, tensors=ALL, layers=(3,)))
+    some = block(range(2), SamplingSpec(seed=3, tensors=ALL, layers=(3,)))
     assert some.layer.values.tolist() == [3]
     np.testing.assert_array_equal(some.mean_H11H22, whole.mean_H11H22.sel(group=[0, 1], layer=[3]))
 
@@ -256,7 +257,7 @@ def test_blocks_that_do_not_belong_together(whole: xr.Dataset) -> None:
     with pytest.raises(RgflowError, match="group 1 is in two blocks"):
         combine([whole, block(range(1, 2), ENSEMBLE)])
     with pytest.raises(RgflowError, match="blocks differ in ensemble"):
-        combine([whole, block(range(4, 5), Ensemble(seed=4, tensors=ALL, kept=1500))])
+        combine([whole, block(range(4, 5), SamplingSpec(seed=4, tensors=ALL, kept=1500))])
     with pytest.raises(RgflowError, match="blocks differ in inputs"):
         combine([whole, sample_groups(NETWORK, 2 * INPUTS, range(4, 5), ENSEMBLE)])
     with pytest.raises(RgflowError, match="the ensemble has gaps"):

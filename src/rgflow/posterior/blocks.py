@@ -24,6 +24,7 @@ from rgflow.posterior.problem import Problem
 from rgflow.posterior.spec import (
     FEWEST_ISLANDS,
     MOST_ISLANDS,
+    Dtype,
     Inference,
     Schedule,
     check_count,
@@ -46,7 +47,7 @@ def sample_posterior(
     islands: int = 32,
     particles: int = 256,
     seed: int,
-    dtype: str = "float64",
+    dtype: Dtype = "float64",
     device: str = "auto",
     workers: int = 1,
     cluster: str | None = None,

@@ -18,7 +18,7 @@ from rgflow.network import Network
 from rgflow.posterior.memory import check_memory
 from rgflow.posterior.predict import given_kernel, kernels, with_test_rows
 from rgflow.posterior.problem import Problem
-from rgflow.posterior.spec import FEWEST_ISLANDS, MOST_ISLANDS, Inference, Schedule, check_count, check_problem
+from rgflow.posterior.spec import FEWEST_ISLANDS, MOST_ISLANDS, Dtype, Inference, Schedule, check_count, check_problem
 from rgflow.posterior.tempering import FIRST_STEP, Island, run_island, run_pilot, tune
 from rgflow.task import Task
 
@@ -38,7 +38,7 @@ def posterior_diagnostics(
     particles: int = 16,
     draws: int = 20,
     seed: int,
-    dtype: str = "float64",
+    dtype: Dtype = "float64",
     device: str = "auto",
 ) -> xr.Dataset:
     """Whether the moves of a sampled posterior forget: chains of further moves at the posterior itself.

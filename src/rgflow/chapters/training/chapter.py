@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rgflow.chapters.networks.architecture import is_plain
 from rgflow.chapters.networks.axes import AXES as NETWORK_AXES
 from rgflow.chapters.training import cost
 from rgflow.chapters.training.axes import (
@@ -49,7 +50,7 @@ def _has_curve(config: Config, cell: Cell) -> bool:
 def require(config: Config) -> None:
     """Stop before any job if there are too few networks for errors, too few samples, or too many for order 1/n."""
     training = config.training
-    if config.networks.residual is not None:  # they have as many outputs as hidden neurons
+    if not is_plain(config):  # they have as many outputs as hidden neurons
         raise RgflowError("config: training: residual networks are sampled, not trained; give training: null")
     if training.members < LEAST_GROUPS * training.group:
         raise RgflowError(

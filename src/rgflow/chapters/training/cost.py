@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rgflow.activations.registry import activation
 from rgflow.chapters.initialization.cost import by_layer, whole
+from rgflow.chapters.networks.architecture import is_plain
 from rgflow.study.stage import Cell, Config, Cost, Piece, Spec
 
 _FEW_STEPS = 20
@@ -66,7 +67,7 @@ def next_order(config: Config, cell: Cell) -> bool:
     training = config.training
     plain = training.loss == "mse" and training.optimizer == "gd" and not training.momentum and not training.batch_size
     smooth = not activation(cell["activation"]["name"], **cell["activation"]["parameters"]).kinks
-    return bool(plain and smooth and training.order == "next" and config.networks.residual is None)
+    return bool(plain and smooth and training.order == "next" and is_plain(config))
 
 
 def _theory_work(config: Config, cell: Cell) -> float:
