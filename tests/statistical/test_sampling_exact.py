@@ -14,7 +14,7 @@ import xarray as xr
 
 from rgflow.network import Network
 from rgflow.sampling.blocks import sample_groups, sample_initialization
-from rgflow.sampling.groups import combine, estimate
+from rgflow.sampling.groups import combine, estimate_tensors
 from rgflow.sampling.spec import SamplingSpec
 from rgflow.theory.initialization.exact import exact_theory
 
@@ -128,7 +128,7 @@ def test_width_one_relu_dies_half_the_time() -> None:
     groups = sample_groups(network, np.array([[1.0, 1.0]]), range(40), SamplingSpec(4, ("K", "V"), kept=40_000), "cpu")
     alive = (groups.preactivation.isel(output_1=0, sample_1=0) != 0).mean("member")
     np.testing.assert_allclose(alive, [1.0, 0.5, 0.25], atol=4.5 * 0.5 / np.sqrt(40_000))
-    sampled = estimate(combine([groups]))
+    sampled = estimate_tensors(combine([groups]))
     deviation = (sampled.K - 2.0).sel(layer=[2, 3]) / sampled.K_stderr.sel(layer=[2, 3])
     assert float(np.abs(deviation).max()) < BOUND
 

@@ -19,8 +19,7 @@ from rgflow.sampling.forward import Forward, forward
 from rgflow.sampling.forward_ntk import cross_mean, ntk_forms
 from rgflow.sampling.rng import Streams
 from rgflow.sampling.target import Target
-from rgflow.sampling.weights import WEIGHT_LAWS, weight_samples
-from rgflow.sampling.weights import forward as weight_forward
+from rgflow.sampling.weights import WEIGHT_LAWS, weight_forward, weight_samples
 
 NETWORK = Network(
     "tanh", (3, 2, 3, 2, 2), [0.3, 0.2, 0.4, 0.1], [1.5, 1.8, 1.2, 2.0], [0.3, 0.1, 0.2, 0.4], [0.7, 0.9, 1.1, 0.6]

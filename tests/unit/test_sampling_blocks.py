@@ -14,7 +14,7 @@ import xarray as xr
 from rgflow.errors import RgflowError
 from rgflow.network import Network
 from rgflow.sampling.blocks import sample_block, sample_groups, sample_initialization
-from rgflow.sampling.groups import combine, estimate
+from rgflow.sampling.groups import combine, estimate_tensors
 from rgflow.sampling.spec import SamplingSpec
 
 NETWORK = Network("tanh", (3, 5, 4, 2), 0.1, 1.3, 0.2, 0.9)
@@ -105,7 +105,7 @@ def test_layer_one_is_exact(sampler: str) -> None:
 
 
 def test_estimates_have_the_symmetries_of_the_tensors(whole: xr.Dataset) -> None:
-    found = {name: estimate(whole)[name].values for name in ALL}
+    found = {name: estimate_tensors(whole)[name].values for name in ALL}
     for name in ("V", "A"):
         np.testing.assert_allclose(found[name], found[name].transpose(0, 2, 1, 3, 4), atol=1e-9)
         np.testing.assert_allclose(found[name], found[name].transpose(0, 3, 4, 1, 2), atol=1e-9)
@@ -123,7 +123,7 @@ def test_selected_layers_only(whole: xr.Dataset) -> None:
 
 
 def test_covariance_between_layers_has_the_squared_errors_on_its_diagonal(whole: xr.Dataset) -> None:
-    found = estimate(whole)
+    found = estimate_tensors(whole)
     for name in ALL:
         covariance = found[f"{name}_covariance"]
         assert covariance.dims == ("sample_1", "layer", "layer_2")
@@ -141,7 +141,7 @@ def test_workers_change_no_bit(whole: xr.Dataset) -> None:
     result = sample_initialization(
         NETWORK, INPUTS, members=12_000, seed=3, tensors=ALL, kept=1500, workers=2, device="cpu"
     )
-    alone = estimate(combine([whole, block(range(4, 12), ENSEMBLE)]))
+    alone = estimate_tensors(combine([whole, block(range(4, 12), ENSEMBLE)]))
     xr.testing.assert_identical(result, alone)
 
 
@@ -261,8 +261,8 @@ def test_blocks_that_do_not_belong_together(whole: xr.Dataset) -> None:
     with pytest.raises(RgflowError, match="blocks differ in inputs"):
         combine([whole, sample_groups(NETWORK, 2 * INPUTS, range(4, 5), ENSEMBLE)])
     with pytest.raises(RgflowError, match="the ensemble has gaps"):
-        estimate(combine([block(range(1), ENSEMBLE), block(range(2, 3), ENSEMBLE)]))
+        estimate_tensors(combine([block(range(1), ENSEMBLE), block(range(2, 3), ENSEMBLE)]))
     with pytest.raises(RgflowError, match="one group"):
-        estimate(block(range(1), ENSEMBLE))
+        estimate_tensors(block(range(1), ENSEMBLE))
     with pytest.raises(RgflowError, match="no blocks"):
         combine([])

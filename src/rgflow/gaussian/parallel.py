@@ -24,7 +24,7 @@ def parallel_pairs(K: Array) -> list[tuple[int, int]]:
     return list(zip(a.tolist(), b.tolist(), strict=True))
 
 
-def apart_of(K: Array) -> Array:
+def apartness(K: Array) -> Array:
     """1 - |correlation| as well as K tells it, 0 where that is rounding: parallel inputs stay parallel."""
     deviation = np.sqrt(K.diagonal())
     size = np.multiply.outer(deviation, deviation)

@@ -100,7 +100,7 @@ def check_problem(network: Network, task: Task, noise: float) -> None:
         raise RgflowError("train_inputs are repeated; drop the repeated ones or give noise > 0")
 
 
-class Stage(NamedTuple):
+class TemperingStage(NamedTuple):
     """Where a stage raises the inverse temperature to, and the step of the move there."""
 
     beta: float
@@ -108,16 +108,16 @@ class Stage(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Schedule:
+class TemperingSchedule:
     """Stages of tempering, frozen; the last one has beta = 1, stays weighted and moves nothing."""
 
-    stages: tuple[Stage, ...]
+    stages: tuple[TemperingStage, ...]
 
     @classmethod
-    def of(cls, pilot: xr.Dataset) -> Schedule:
+    def of(cls, pilot: xr.Dataset) -> TemperingSchedule:
         """The schedule that a pilot found."""
         pairs = zip(pilot["beta"].values.tolist(), pilot["step"].values.tolist(), strict=True)
-        return cls(tuple(Stage(*pair) for pair in pairs))
+        return cls(tuple(TemperingStage(*pair) for pair in pairs))
 
     def to_json(self) -> str:
         """Canonical text; numbers come back to the bit."""

@@ -19,7 +19,7 @@ from rgflow.inputs import Inputs
 from rgflow.network import Network
 from rgflow.sampling.chunks import checked_chunk_size, chunk_sampler, make_target
 from rgflow.sampling.estimators import Array, sample_means
-from rgflow.sampling.groups import combine, estimate, group_count
+from rgflow.sampling.groups import combine, estimate_tensors, group_count
 from rgflow.sampling.rng import GROUP
 from rgflow.sampling.samples import Samples
 from rgflow.sampling.spec import Dtype, Law, Sampler, SamplingSpec
@@ -84,7 +84,7 @@ def sample_initialization(
     """
     ensemble = SamplingSpec(seed, tuple(tensors), sampler, law, None if layers is None else tuple(layers), dtype, kept)
     groups = range(group_count(members))
-    return estimate(
+    return estimate_tensors(
         sample_block(
             network, inputs, groups, ensemble, device=device, workers=workers, cluster=cluster, progress=progress
         )

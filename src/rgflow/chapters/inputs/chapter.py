@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from rgflow.chapters.inputs.axes import AXES
-from rgflow.chapters.inputs.section import Inputs
+from rgflow.chapters.inputs.section import DataChoice
 from rgflow.chapters.inputs.variables import VARIABLES
 from rgflow.data.sources import labels_file
 from rgflow.errors import RgflowError
@@ -39,7 +39,7 @@ CHAPTER = Chapter(
     name="inputs",
     title="Inputs",
     place=0,
-    section=Inputs,
+    section=DataChoice,
     axes=AXES,
     stages=(
         Stage(

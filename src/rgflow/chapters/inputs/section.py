@@ -11,7 +11,7 @@ from rgflow.settings import Settings, distinct
 MOST_SAMPLES, MOST_FEATURES = 10_000_000, 1_000_000
 
 
-class Inputs(Settings):
+class DataChoice(Settings):
     """Which data the networks see."""
 
     source: Literal["digits", "breast_cancer", "diabetes", "npz", "idx", "gaussian", "circle"] = Field(
@@ -47,7 +47,7 @@ class Inputs(Settings):
     seed: NonNegativeInt = Field(1, description="selects the images and draws the synthetic sets")
 
     @model_validator(mode="after")
-    def _complete(self) -> Inputs:
+    def _complete(self) -> DataChoice:
         if (self.path is None) == (self.source in ("npz", "idx")):
             raise ValueError("path goes with source npz or idx, and only with these")
         if self.probes > self.train + self.test:

@@ -13,7 +13,7 @@ from rgflow.chapters.training.axes import (
     TRAINING_CELL,
     WIDE_TRAINING_CELL,
 )
-from rgflow.chapters.training.section import METHOD_KEYS, NETWORK_KEYS, RECORD_KEYS, Training
+from rgflow.chapters.training.section import METHOD_KEYS, NETWORK_KEYS, RECORD_KEYS, Learning
 from rgflow.errors import RgflowError
 from rgflow.study.stage import Cell, Chapter, Config, Figure, Stage
 from rgflow.variables.training import VARIABLES
@@ -35,7 +35,7 @@ def _predicted(config: Config, _cell: Cell) -> bool:
 
 
 def _predicted_to_next(config: Config, cell: Cell) -> bool:
-    return _predicted(config, cell) and cost.next_order(config, cell)
+    return _predicted(config, cell) and cost.reaches_next_order(config, cell)
 
 
 def _has_ntk(config: Config, _cell: Cell) -> bool:
@@ -193,7 +193,7 @@ CHAPTER = Chapter(
     name="training",
     title="Training (chapters 7, 10, 11 and infinity)",
     place=60,
-    section=Training,
+    section=Learning,
     default="on",
     axes=AXES,
     stages=STAGES,
