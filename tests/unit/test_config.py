@@ -38,7 +38,7 @@ def test_default_study_is_valid() -> None:
         ({"study": "a/b"}, "config: study = 'a/b': String should match pattern"),
         ({"inputs": {"train": -3}}, "config: inputs.train = -3: Input should be greater than or equal to 1"),
         ({"inputs": {"probes": 99}}, "config: inputs: probes = 99 exceeds train + test = 40"),
-        ({"inputs": {"source": "npz"}}, "config: inputs: path goes with source npz or idx"),
+        ({"inputs": {"source": "npz"}}, "config: inputs: path goes with source idx or npz"),
         ({"networks": {"width": [32, 32]}}, "config: networks: the same value is listed twice"),
         ({"networks": {"depth": 1}}, "config: networks.depth.0 = 1: Input should be greater than or equal to 2"),
         (
