@@ -10,7 +10,8 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rgflow.activations.registry import Activation, activation
+    from rgflow.activations.activation import Activation
+    from rgflow.activations.registry import activation
     from rgflow.errors import RgflowError
     from rgflow.gaussian import wick
     from rgflow.network import Network
@@ -77,7 +78,7 @@ __all__ = [
 ]
 
 _HOME = {
-    "Activation": "rgflow.activations.registry",
+    "Activation": "rgflow.activations.activation",
     "Network": "rgflow.network",
     "RgflowError": "rgflow.errors",
     "TrainingSpec": "rgflow.training.spec",

@@ -30,7 +30,7 @@ from rgflow.sampling.blocks import sample_initialization
 from rgflow.sampling.forward import forward
 from rgflow.sampling.marginal import marginal_samples
 from rgflow.sampling.rng import CHUNK_NUMBERS, Streams, chunk_members
-from rgflow.sampling.samples import Target
+from rgflow.sampling.target import Target
 from rgflow.sampling.weights import weight_samples
 
 CPU = torch.device("cpu")

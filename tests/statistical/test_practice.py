@@ -9,10 +9,10 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
+from sklearn.datasets import load_digits
 from torch import nn
 
 import rgflow
-from rgflow.data.sources import read_digits
 from rgflow.practice.advice import Advice
 from rgflow.practice.initialize import effective
 from rgflow.practice.learning import STEPS
@@ -22,7 +22,7 @@ KINDS = {"relu": nn.ReLU, "tanh": nn.Tanh, "gelu": nn.GELU, "silu": nn.SiLU, "se
 
 
 def _digits(count: int) -> tuple[np.ndarray, np.ndarray]:
-    x, labels = read_digits()
+    x, labels = load_digits(return_X_y=True)
     return (x[:count] - x.mean(axis=0)) / 8.0, labels[:count]
 
 

@@ -17,7 +17,8 @@ import torch
 from rgflow.network import Network
 from rgflow.sampling.marginal import marginal_samples
 from rgflow.sampling.rng import Streams
-from rgflow.sampling.samples import Samples, Target
+from rgflow.sampling.samples import Samples
+from rgflow.sampling.target import Target
 from rgflow.sampling.weights import weight_samples
 
 BATCH = 1000

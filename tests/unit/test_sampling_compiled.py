@@ -11,7 +11,8 @@ from torch import Tensor
 from rgflow.network import Network
 from rgflow.sampling.marginal import marginal_samples
 from rgflow.sampling.rng import Streams
-from rgflow.sampling.samples import Samples, Target
+from rgflow.sampling.samples import Samples
+from rgflow.sampling.target import Target
 
 MEMBERS = 5
 

@@ -215,7 +215,7 @@ def test_a_key_that_nothing_has_is_refused_everywhere(key: str) -> None:
         (("inputs", "classes"), [0, 7], "class 7 has 0 samples in gaussian"),
         (("inputs",), {"classes": [0, 11]}, "class 11 has 0 samples in digits"),
         (("inputs",), {"train": 3000}, "samples in digits"),
-        (("inputs",), {"source": "npz"}, "path goes with source npz or idx"),
+        (("inputs",), {"source": "npz"}, "path goes with source idx or npz"),
         (("networks", "initialization"), ["critical", "critical"], "listed twice"),
         (("networks", "activation"), ["relu", "ReLU"], "are one activation"),
         (("networks", "activation"), ["sigmoid"], "no critical point"),

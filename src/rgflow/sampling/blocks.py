@@ -19,10 +19,11 @@ from rgflow.inputs import Inputs
 from rgflow.network import Network
 from rgflow.sampling.chunks import checked_chunk_size, chunk_sampler, make_target
 from rgflow.sampling.estimators import Array, sample_means
-from rgflow.sampling.groups import combine, estimate, group_count
+from rgflow.sampling.groups import combine, estimate_tensors, group_count
 from rgflow.sampling.rng import GROUP
-from rgflow.sampling.samples import Samples, Target
-from rgflow.sampling.spec import Ensemble
+from rgflow.sampling.samples import Samples
+from rgflow.sampling.spec import Dtype, Law, Sampler, SamplingSpec
+from rgflow.sampling.target import Target
 from rgflow.tensors import leg_names
 
 Progress = Callable[[int, int], None]
@@ -38,9 +39,9 @@ def sample_initialization(
     seed: int,
     tensors: Sequence[str] = ("K", "V", "Theta"),
     layers: Sequence[int] | None = None,
-    sampler: str = "marginal",
-    law: str = "normal",
-    dtype: str = "float32",
+    sampler: Sampler = "marginal",
+    law: Law = "normal",
+    dtype: Dtype = "float32",
     kept: int = 0,
     device: str = "auto",
     workers: int = 1,
@@ -58,7 +59,7 @@ def sample_initialization(
     members
         Networks to draw, a multiple of 1000 and at least 2000.
     seed, tensors, layers, sampler, law, dtype, kept
-        See :class:`rgflow.sampling.spec.Ensemble`.
+        See :class:`rgflow.sampling.spec.SamplingSpec`.
     device
         "auto", "cpu" or "cuda". Draws differ between the two.
     workers, cluster
@@ -81,9 +82,9 @@ def sample_initialization(
     RgflowError
         A parameter that is not allowed, memory that does not suffice, or numbers that are not finite.
     """
-    ensemble = Ensemble(seed, tuple(tensors), sampler, law, None if layers is None else tuple(layers), dtype, kept)
+    ensemble = SamplingSpec(seed, tuple(tensors), sampler, law, None if layers is None else tuple(layers), dtype, kept)
     groups = range(group_count(members))
-    return estimate(
+    return estimate_tensors(
         sample_block(
             network, inputs, groups, ensemble, device=device, workers=workers, cluster=cluster, progress=progress
         )
@@ -94,7 +95,7 @@ def sample_block(
     network: Network,
     inputs: Inputs,
     groups: range,
-    ensemble: Ensemble,
+    ensemble: SamplingSpec,
     *,
     device: str = "auto",
     workers: int = 1,
@@ -126,7 +127,7 @@ def sample_groups(
     network: Network,
     inputs: Inputs,
     groups: range,
-    ensemble: Ensemble,
+    ensemble: SamplingSpec,
     device: str = "auto",
     memory: float | None = None,
 ) -> xr.Dataset:
@@ -209,7 +210,7 @@ def _labelled(means: dict[str, Array], kept: dict[str, Array], groups: range, la
     return xr.Dataset(variables, coords)
 
 
-def _identity(target: Target, ensemble: Ensemble, device: torch.device) -> dict[str, str]:
+def _identity(target: Target, ensemble: SamplingSpec, device: torch.device) -> dict[str, str]:
     """Attributes that blocks of one ensemble share."""
     network = target.network
     described = {

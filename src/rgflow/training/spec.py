@@ -13,7 +13,7 @@ from pydantic import ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveI
 from rgflow.errors import RgflowError
 from rgflow.task import logarithmic_steps, recorded_steps
 
-Choice = Literal["none", "ends", "all"] | tuple[NonNegativeInt, ...]
+StepChoice = Literal["none", "ends", "all"] | tuple[NonNegativeInt, ...]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 
 
@@ -84,13 +84,13 @@ class TrainingSpec:
         int, Field(ge=2, description="recorded steps, spaced logarithmically, where steps is a number")
     ] = 30
     ntk_steps: Annotated[
-        Choice, Field(description="recorded steps of the NTK: none, ends (first and last step), all, or a list")
+        StepChoice, Field(description="recorded steps of the NTK: none, ends (first and last step), all, or a list")
     ] = "none"
     ntk_samples: Annotated[
         tuple[NonNegativeInt, ...] | None, Field(description="samples of the recorded NTK, train then test; null: all")
     ] = None
     kernel_steps: Annotated[
-        Choice, Field(description="recorded steps of the kernels of hidden layers, chosen as ntk_steps")
+        StepChoice, Field(description="recorded steps of the kernels of hidden layers, chosen as ntk_steps")
     ] = "none"
     dtype: Annotated[
         Literal["float32", "float64"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rgflow.chapters.networks.architecture import is_plain
 from rgflow.chapters.networks.axes import AXES as NETWORK_AXES
 from rgflow.chapters.training import cost
 from rgflow.chapters.training.axes import (
@@ -12,7 +13,7 @@ from rgflow.chapters.training.axes import (
     TRAINING_CELL,
     WIDE_TRAINING_CELL,
 )
-from rgflow.chapters.training.section import METHOD_KEYS, NETWORK_KEYS, RECORD_KEYS, Training
+from rgflow.chapters.training.section import METHOD_KEYS, NETWORK_KEYS, RECORD_KEYS, Learning
 from rgflow.errors import RgflowError
 from rgflow.study.stage import Cell, Chapter, Config, Figure, Stage
 from rgflow.variables.training import VARIABLES
@@ -34,7 +35,7 @@ def _predicted(config: Config, _cell: Cell) -> bool:
 
 
 def _predicted_to_next(config: Config, cell: Cell) -> bool:
-    return _predicted(config, cell) and cost.next_order(config, cell)
+    return _predicted(config, cell) and cost.reaches_next_order(config, cell)
 
 
 def _has_ntk(config: Config, _cell: Cell) -> bool:
@@ -49,7 +50,7 @@ def _has_curve(config: Config, cell: Cell) -> bool:
 def require(config: Config) -> None:
     """Stop before any job if there are too few networks for errors, too few samples, or too many for order 1/n."""
     training = config.training
-    if config.networks.residual is not None:  # they have as many outputs as hidden neurons
+    if not is_plain(config):  # they have as many outputs as hidden neurons
         raise RgflowError("config: training: residual networks are sampled, not trained; give training: null")
     if training.members < LEAST_GROUPS * training.group:
         raise RgflowError(
@@ -192,7 +193,7 @@ CHAPTER = Chapter(
     name="training",
     title="Training (chapters 7, 10, 11 and infinity)",
     place=60,
-    section=Training,
+    section=Learning,
     default="on",
     axes=AXES,
     stages=STAGES,

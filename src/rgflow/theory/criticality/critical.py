@@ -15,10 +15,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from rgflow.activations.registry import Activation
+from rgflow.activations.activation import Activation
 from rgflow.activations.registry import activation as find_activation
 from rgflow.architectures.architecture import Architecture
-from rgflow.architectures.residual import architecture_of
 from rgflow.calls import checked
 from rgflow.gaussian.single import single_mean
 from rgflow.theory.criticality.susceptibility import discontinuity, mean_square, turning_points
@@ -78,10 +77,6 @@ class Criticality:
             chi_parallel_slope=self.chi_parallel_slope * share,
             chi_perp_slope=self.chi_perp_slope * share,
         )
-
-    def with_skip(self, xi_1: float, xi_2: float) -> Criticality:
-        """The critical point of a residual network with these strengths."""
-        return self.of(architecture_of(xi_1, xi_2))
 
 
 @checked

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from rgflow.chapters.training.figures.deviation import at_width, has_next_order
+from rgflow.chapters.training.figures.deviation import has_next_order, to_next_order
 from rgflow.figures.image import draw_image
 from rgflow.figures.style import THEORY, new_figure, styled, width_colors
 
@@ -67,8 +67,10 @@ def _draw_histogram(axes: Axes, theory: xr.Dataset, trained: xr.Dataset, sample:
     axes.plot(fine, _gaussian(fine, mean, sd**2), color=THEORY)
     if has_next_order(theory):
         width = int(trained["width"])
-        mean1 = float(at_width(theory, "prediction_mean", width).isel(here))
-        variance1 = at_width(theory, "prediction_covariance", width).isel(step=-1, sample_1=sample, sample_2=sample)
+        mean1 = float(to_next_order(theory, "prediction_mean", width).isel(here))
+        variance1 = to_next_order(theory, "prediction_covariance", width).isel(
+            step=-1, sample_1=sample, sample_2=sample
+        )
         axes.plot(fine, _gaussian(fine, mean1, float(variance1)), "--", color="0.4", lw=0.8)
     note = _score(theory, trained, here, mean) + "\n" + rf"$s/\sigma={values.std(ddof=1) / sd:.2f}$"
     axes.annotate(note, (0.02, 0.97), xycoords="axes fraction", va="top", fontsize=6)
@@ -83,7 +85,7 @@ def _score(theory: xr.Dataset, trained: xr.Dataset, here: dict[str, int], mean: 
     note = f"$z={(estimate - mean) / stderr:+.1f}$"
     if not has_next_order(theory):
         return note
-    beyond = estimate - float(at_width(theory, "prediction_mean", int(trained["width"])).isel(here))
+    beyond = estimate - float(to_next_order(theory, "prediction_mean", int(trained["width"])).isel(here))
     return f"{note}\nwith $1/n$: ${beyond / stderr:+.1f}$"
 
 

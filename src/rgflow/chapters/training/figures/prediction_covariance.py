@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from numpy.typing import NDArray
 
-from rgflow.chapters.training.figures.deviation import deviation, has_next_order, next_order
+from rgflow.chapters.training.figures.deviation import deviation, has_next_order, next_order_of
 from rgflow.figures.style import new_figure, styled
 
 Matrix = NDArray[np.float64]
@@ -33,7 +33,7 @@ def draw(theory: xr.Dataset, trained: xr.Dataset) -> Figure:
         rf"ensemble: $n\,\Delta\mathrm{{Cov}}$, $n={width}$": beyond,
     }
     if has_next_order(theory):
-        expected = _last(next_order(theory, "prediction_covariance")[0], test)
+        expected = _last(next_order_of(theory, "prediction_covariance")[0], test)
         matrices |= {r"theory: order $1/n$": expected, "ensemble less theory": beyond - expected}
     figure = new_figure(height=2.3, width=1.2 + 1.6 * len(matrices))
     panels = figure.subplots(1, len(matrices), squeeze=False)[0]

@@ -7,7 +7,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from rgflow.chapters.training.figures.deviation import deviation, has_next_order, next_order
+from rgflow.chapters.training.figures.deviation import deviation, has_next_order, next_order_of
 from rgflow.figures.style import (
     THEORY,
     mark_panel,
@@ -95,7 +95,7 @@ def _draw_deviation(axes: Axes, name: str, theory: xr.Dataset, trained: xr.Datas
         value, stderr = (100 * part.sel(step=shown["step"]) / shown for part in deviation(theory, trained, name, n))
         axes.errorbar(shown["step"], value, stderr, fmt="o", color=color, ms=2)
         if has_next_order(theory):
-            first, error = (100 * part.sel(step=shown["step"]) / n / shown for part in next_order(theory, name))
+            first, error = (100 * part.sel(step=shown["step"]) / n / shown for part in next_order_of(theory, name))
             axes.plot(shown["step"], first, "--", color=color, lw=0.8)
             axes.fill_between(shown["step"], first - error, first + error, color=color, alpha=0.25, lw=0)
 
@@ -103,7 +103,7 @@ def _draw_deviation(axes: Axes, name: str, theory: xr.Dataset, trained: xr.Datas
 def _draw_rest(axes: Axes, name: str, theory: xr.Dataset, trained: xr.Dataset, shown: xr.DataArray) -> None:
     axes.axhline(0, color=THEORY)
     for n, color in width_colors(trained["width"].values).items():
-        (value, stderr), (first, error) = deviation(theory, trained, name, n), next_order(theory, name)
+        (value, stderr), (first, error) = deviation(theory, trained, name, n), next_order_of(theory, name)
         rest = 100 * (value - first / n).sel(step=shown["step"]) / shown
         spread = 100 * ((stderr**2 + (error / n) ** 2) ** 0.5).sel(step=shown["step"]) / shown
         axes.errorbar(shown["step"], rest, spread, fmt="o", color=color, ms=2)
