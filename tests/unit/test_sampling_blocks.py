@@ -248,7 +248,7 @@ def test_a_chunk_that_cannot_fit_says_so_beforehand() -> None:
 
 
 def test_a_chunk_beyond_the_memory_of_a_process_says_so_beforehand() -> None:
-    with pytest.raises(RgflowError, match=r"needs 0\.\d+ GiB; a process may use 0\.09 GiB"):
+    with pytest.raises(RgflowError, match=r"needs \d\.\d+ GiB; a process may use 0\.09 GiB"):
         sample_groups(NETWORK, INPUTS, range(1), ENSEMBLE, memory=1e8)
 
 
