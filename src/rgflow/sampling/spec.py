@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 SAMPLED_TENSORS = tuple(name for name in records.TENSORS if any(name in table for table in ESTIMATORS.values()))
 SAMPLERS = ("marginal", "weights")
-DTYPES = ("float32", "float64")
+DTYPES = ("auto", "float32", "float64")
 LAWS = ("normal", "uniform", "truncated_normal", "discrete", "orthogonal")
 _ANY_ROWS = tuple(name for name, one in ESTIMATORS["plain"].items() if not one.independent)
 
@@ -40,7 +40,8 @@ class Ensemble:
     layers
         Layers to report, increasing; None means all.
     dtype
-        "float32" or "float64", of preactivations and cotangents; algebra between inputs is always float64.
+        "float32" or "float64", of preactivations and cotangents; algebra between inputs is always float64. "auto" is float32
+        unless inputs come too close to each other for it, see :mod:`rgflow.sampling.precision`.
     kept
         The first members whose preactivations (and NTK, if it is drawn) are kept one by one.
 
@@ -55,7 +56,7 @@ class Ensemble:
     sampler: str = "marginal"
     law: str = "normal"
     layers: tuple[int, ...] | None = None
-    dtype: str = "float32"
+    dtype: str = "auto"
     kept: int = 0
 
     def __post_init__(self) -> None:
@@ -105,7 +106,7 @@ class Ensemble:
         return layers
 
     def torch_dtype(self) -> torch.dtype:
-        """The dtype as torch's."""
+        """The dtype as torch's, once it is not "auto" any more."""
         import torch
 
         return {"float32": torch.float32, "float64": torch.float64}[self.dtype]

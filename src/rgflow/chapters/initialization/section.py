@@ -20,7 +20,9 @@ class Ensemble(Blocks):
         ["K", "V", "Theta"], min_length=1, description="of residual networks K, T3, V, Theta; T3 of these only"
     )
     sampler: Literal["marginal", "weights"] = "marginal"
-    dtype: Literal["float32", "float64"] = "float32"
+    dtype: Literal["auto", "float32", "float64"] = Field(
+        "auto", description="precision of sampling; auto: float32 unless inputs come too close to each other for it"
+    )
     kept: NonNegativeInt = Field(2000, description="first members whose preactivations and NTK are kept one by one")
     seed: NonNegativeInt = 1
 
