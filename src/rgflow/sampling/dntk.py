@@ -165,7 +165,7 @@ def _group_means(network: Network, inputs: Array, seed: int, group: int) -> dict
     """Means over a group of 1000 networks, times n_{L-1}."""
     x = torch.as_tensor(inputs)
     size = chunk_members((_OUTPUTS * len(x)) ** 3 * _parameters(network), "cpu")
-    streams = Streams(repr(("dntk", seed, network)), 1, torch.device("cpu"))
+    streams = Streams(repr(("dntk", seed, network)), torch.device("cpu"))
     chunks = range(group * (GROUP // size), (group + 1) * (GROUP // size))
     with one_thread():
         means = [_moments(network, x, size, streams.generator(chunk, 0)) for chunk in chunks]
