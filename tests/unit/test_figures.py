@@ -54,7 +54,10 @@ def _sources() -> dict[str, dict[str, object]]:
         coords={"C_b": np.linspace(0, 1, 4), "C_W": np.linspace(0.5, 2.5, 5)},
     ).assign(K_star=(("C_b", "C_W"), np.where(np.arange(20).reshape(4, 5) > 17, np.inf, 1.0)))
     study = {
-        "comparisons": {"relu": cell["comparison"], "relu, trained": compare_training(learning, learned)},
+        "comparisons": {
+            "relu initialization": cell["comparison"],
+            "relu training": compare_training(learning, learned),
+        },
         "exponents": {"relu": depth_exponents(theory, cell["ensembles"])},
     }
     phases = {
@@ -286,7 +289,7 @@ def test_shown_test_samples_span_the_predictions() -> None:
 
 def test_overview_counts_every_component(figures: dict[str, Figure], sources: dict[str, dict[str, object]]) -> None:
     total = sum(comparison.sizes["component"] for comparison in sources["overview"]["comparisons"].values())
-    strips, histogram, _ = figures["z_overview"].axes
+    strips, histogram, *_ = figures["z_overview"].axes
     drawn = sum(len(line.get_xdata()) for line in strips.lines if line.get_marker() in (".", "o"))
     assert drawn == total
     assert histogram.get_title().startswith(f"{total} components")
