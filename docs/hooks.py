@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _HTML = "a|br|code|div|em|figcaption|figure|hr|img|li|ol|p|pre|span|strong|sub|sup|table|tbody|td|th|thead|tr|ul"
 _AVERAGE = re.compile(rf"(`+[^`].*?`+)|<(?!/?(?:{_HTML})\b|!--|[a-z]+:)([A-Za-z][^<>]*|\.\.\.)>")
+_ROLE = re.compile(r":(?:func|mod|class|data):`")
 _TEX = r"(?<![\\$\w])\$([^$\n]+?)\$(?!\w)"
 _ABOVE_HTML, _ABOVE_ESCAPES = 22, 185  # priorities in Markdown: behind code blocks, behind code in a line
 
@@ -49,8 +50,8 @@ def _mathematics() -> Any:
 
 
 def bracketed(line: str) -> str:
-    """Angle brackets of averages as the characters ⟨ and ⟩; HTML, links and code stay."""
-    return _AVERAGE.sub(lambda found: found[1] or f"⟨{found[2]}⟩", line)
+    """Angle brackets of averages as the characters ⟨ and ⟩; HTML, links and code stay; a docstring's role loses its name."""
+    return _AVERAGE.sub(lambda found: found[1] or f"⟨{found[2]}⟩", _ROLE.sub("`", line))
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
@@ -83,7 +84,7 @@ def _section(chapter: Chapter) -> str:
     state = {"always": "", "on": " Leave it out with `null`.", "off": " Not there unless given."}[chapter.default]
     about = " ".join(schema.get("description", "").split("\n\n")[0].split())
     rows = (
-        [f"`{chapter.section_name}.{key}`", _code(_default(one)), _code(_allowed(one, schema.get("$defs", {}))),
+        [f"`{key}`", _code(_default(one)), _code(_allowed(one, schema.get("$defs", {}))),
          one.get("description", "")]
         for key, one in schema["properties"].items()
     )  # fmt: skip

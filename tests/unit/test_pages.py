@@ -23,7 +23,7 @@ SHORT = re.compile(r"[a-z_]\w*")
 
 
 def named(row: str) -> list[str]:
-    """Full names of the functions that a row of theory.md names; a short one stands in the module of the one before it, or is public."""
+    """Full names of the functions that a row of theory.md names; a short one stands beside the one before it, or is public."""
     found: list[str] = []
     for text in CODE.findall(row.split(" | ")[1]):
         call, _, _ = text.partition("(")
@@ -79,11 +79,12 @@ def hooks() -> ModuleType:
 def test_every_key_of_the_configuration_is_on_its_page_with_its_default() -> None:
     page = hooks().configuration_tables()
     filled = load_config({"study": "defaults", "bayes": {}, "dntk": {}}).model_dump()
+    tables = {part.partition("`")[0]: part for part in page.split("## `")[1:]}
     for section, keys in filled.items():
         for key in keys if isinstance(keys, dict) else ():
-            assert f"| `{section}.{key}` | `" in page
-    assert "| `bayes.noise` | `[0.1]` |" in page
-    assert "| `networks.residual` | `null` | `{xi_1, xi_2} or null` |" in page
+            assert f"| `{key}` | `" in tables[section]
+    assert "| `noise` | `[0.1]` |" in tables["bayes"]
+    assert "| `residual` | `null` | `{xi_1, xi_2} or null` |" in tables["networks"]
     assert set(config_model().model_fields) - {"study"} == {
         section for section, keys in filled.items() if section != "study"
     }
@@ -99,6 +100,7 @@ def test_every_variable_is_on_its_page() -> None:
     [
         ("K' = C_b + C_W <s^2>_K", "K' = C_b + C_W ⟨s^2⟩_K"),
         ("<s> and <d d f>.V, <...>", "⟨s⟩ and ⟨d d f⟩.V, ⟨...⟩"),
+        ("See :func:`rgflow.activation`.", "See `rgflow.activation`."),
         ("`<name>_stderr` of ``<study>``", "`<name>_stderr` of ``<study>``"),
         ('a < b, <a href="x">c</a> <!-- d --> <https://e>', 'a < b, <a href="x">c</a> <!-- d --> <https://e>'),
     ],
