@@ -226,7 +226,7 @@ _ALIASES = {"silu": "swish", "identity": "linear", "heaviside": "perceptron"}
 
 
 def activation(name: str | Activation | Callable[..., Any], **parameters: float) -> Activation:
-    """The activation of a name, or made of a function.
+    """The activation of a name, or made of a function (PDLT, chapter 2).
 
     Parameters
     ----------

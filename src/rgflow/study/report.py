@@ -101,8 +101,9 @@ def _figures(plan: Study, folder: Path, chapter: Chapter) -> Iterator[str]:
     """Every figure of a chapter over its caption; cells that differ in one label only stand side by side."""
     from rgflow.figures.page import figure
 
+    drawn = {one.name: drawing.cells for drawing in plan.drawings for one in drawing.figures}
     for one in chapter.figures:
-        for cells in _rows(plan.figure_cells(one)):
+        for cells in _rows(drawn.get(one.name, [])):
             pngs = {_distinct(one, cell, cells): _png(folder, chapter, one, cell) for cell in cells}
             yield figure(one.name, pngs, caption_html(chapter, one, cells))
 
