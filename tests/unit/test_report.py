@@ -41,8 +41,18 @@ def _png(width: int) -> bytes:
 
 
 def test_pictures_side_by_side_have_one_scale() -> None:
-    html = page.figure("kernel", {"relu": _png(100), "tanh": _png(400)}, "<p>caption</p>")
+    pictures = {"relu": page.embedded(_png(100)), "tanh": page.embedded(_png(400))}
+    html = page.figure("kernel", pictures, "<p>caption</p>")
     assert re.findall(r'alt="([^"]*)" style="width: (\d+)%"', html) == [("kernel relu", "25"), ("kernel tanh", "100")]
+
+
+def test_pictures_of_a_large_sweep_stay_where_they_are(tmp_path: Path) -> None:
+    file = tmp_path / "figures" / "rates~b=0-W=1 %.png"
+    file.parent.mkdir()
+    file.write_bytes(_png(300))
+    picture = page.linked(file, tmp_path)
+    assert picture == ("figures/rates~b%3D0-W%3D1%20%25.png", 300)
+    assert page.linked(file, tmp_path / "elsewhere").source.startswith("../figures/")
 
 
 def test_nodes_of_the_graph_stand_right_of_what_they_read() -> None:

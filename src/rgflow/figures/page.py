@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from base64 import b64encode
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import quote
 
 _PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
@@ -52,17 +56,22 @@ def _cells(tag: str, row: Sequence[str], text: int) -> str:
     return "".join(f"<{tag}{kind}>{escape(cell)}</{tag}>" for kind, cell in zip(kinds, row, strict=True))
 
 
-def figure(name: str, pictures: Mapping[str, bytes], caption: str) -> str:
-    """PNG pictures side by side and to the same scale, each below its label, over one caption, which is HTML.
+class Picture(NamedTuple):
+    """Where a picture comes from, and its width in pixels."""
 
-    A click shows a picture large.
-    """
-    widest = max(map(_width, pictures.values()))
-    side_by_side = "\n".join(
-        _picture(name, label, png, _width(png) / widest if len(pictures) > 1 else 1.0)
-        for label, png in pictures.items()
-    )
-    return f'<figure><div class="cells">\n{side_by_side}\n</div><figcaption>{caption}</figcaption></figure>'
+    source: str
+    width: int
+
+
+def embedded(png: bytes) -> Picture:
+    """A picture inside the page."""
+    return Picture(f"data:image/png;base64,{b64encode(png).decode()}", _width(png))
+
+
+def linked(file: Path, beside: Path) -> Picture:
+    """A picture that stays where it is, for a page in the folder ``beside``."""
+    with file.open("rb") as opened:
+        return Picture(quote(Path(os.path.relpath(file, beside)).as_posix()), _width(opened.read(24)))
 
 
 def _width(png: bytes) -> int:
@@ -70,11 +79,20 @@ def _width(png: bytes) -> int:
     return int.from_bytes(png[16:20], "big")
 
 
-def _picture(name: str, label: str, png: bytes, share: float) -> str:
-    source = f"data:image/png;base64,{b64encode(png).decode()}"
+def figure(name: str, pictures: Mapping[str, Picture], caption: str) -> str:
+    """Pictures side by side and to the same scale, each below its label, over one caption, which is HTML.
+
+    A click shows a picture large.
+    """
+    widest = max(picture.width for picture in pictures.values()) if len(pictures) > 1 else None
+    side_by_side = "\n".join(_image(name, label, picture, widest) for label, picture in pictures.items())
+    return f'<figure><div class="cells">\n{side_by_side}\n</div><figcaption>{caption}</figcaption></figure>'
+
+
+def _image(name: str, label: str, picture: Picture, widest: int | None) -> str:
     title = f"<span>{escape(label)}</span>" if label else ""
-    words = escape(f"{name} {label}".strip())
-    image = f'<img loading="lazy" alt="{words}" style="width: {share:.0%}" src="{source}">'
+    words, share = escape(f"{name} {label}".strip()), picture.width / (widest or picture.width)
+    image = f'<img loading="lazy" alt="{words}" style="width: {share:.0%}" src="{picture.source}">'
     return f'<label class="picture">{title}<input type="checkbox">{image}</label>'
 
 

@@ -20,9 +20,11 @@ from rgflow.study.summary import Findings, findings
 
 if TYPE_CHECKING:
     from rgflow.comparison.summary import SummaryRow
+    from rgflow.figures.page import Picture
 
 _FIRST = "overview"  # the chapter on what all others found
 _ROWS = 20  # of the table in sight
+_MOST_INSIDE = 60  # cells of a figure whose pictures are inside the page; of more they are linked
 _LOUD = 3.5  # |z| at infinite width, of the worst of many components, that is worth a look
 _ABOUT = (
     "The effective theory of wide-but-finite neural networks (Roberts, Yaida &amp; Hanin, <em>The Principles of Deep Learning"
@@ -56,10 +58,11 @@ def write_report(study: Path, output: Path) -> None:
     """
     plan, folder = Study(read_yaml(study)), study.parent
     first, *others = sorted(catalogue.chapters(), key=lambda chapter: chapter.name != _FIRST)
+    done = _Finished(plan, folder, output.parent)
     parts = [
-        ("results", "Results", _results(plan, folder, first)),
-        *((one.name, one.title, body) for one in others if (body := "\n".join(_figures(plan, folder, one)))),
-        ("jobs", "Jobs", _jobs(plan, folder)),
+        ("results", "Results", _results(done, first)),
+        *((one.name, one.title, body) for one in others if (body := "\n".join(_figures(done, one)))),
+        ("jobs", "Jobs", _jobs(done)),
         ("configuration", "Configuration", f"<pre>{escape(study.read_text(encoding='utf-8'))}</pre>"),
     ]
     from rgflow.figures.page import navigation, page, section
@@ -71,11 +74,19 @@ def write_report(study: Path, output: Path) -> None:
     )
 
 
-def _results(plan: Study, folder: Path, overview: Chapter) -> str:
+class _Finished(NamedTuple):
+    """A finished study: what it is, where its results are, and where the page will be."""
+
+    plan: Study
+    folder: Path
+    beside: Path
+
+
+def _results(done: _Finished, overview: Chapter) -> str:
     """The table of the run's end, the whole of it folded away, and what all chapters found in one picture each."""
-    found = findings(folder)
+    found = findings(done.folder)
     missing = "".join(f"<li>Not predicted, {escape(cell)}: {escape(what)}</li>" for cell, what in found.missing.items())
-    return "\n".join([_tables(found), f"<ul>{missing}</ul>" if missing else "", *_figures(plan, folder, overview)])
+    return "\n".join([_tables(found), f"<ul>{missing}</ul>" if missing else "", *_figures(done, overview)])
 
 
 def _tables(found: Findings) -> str:
@@ -97,15 +108,16 @@ def _table(rows: Sequence[SummaryRow]) -> str:
     return table(HEADER, [row.cells() for row in rows], text=3, loud=loud)
 
 
-def _figures(plan: Study, folder: Path, chapter: Chapter) -> Iterator[str]:
+def _figures(done: _Finished, chapter: Chapter) -> Iterator[str]:
     """Every figure of a chapter over its caption; cells that differ in one label only stand side by side."""
     from rgflow.figures.page import figure
 
-    drawn = {one.name: drawing.cells for drawing in plan.drawings for one in drawing.figures}
+    drawn = {one.name: drawing.cells for drawing in done.plan.drawings for one in drawing.figures}
     for one in chapter.figures:
+        inside = len(drawn.get(one.name, [])) <= _MOST_INSIDE
         for cells in _rows(drawn.get(one.name, [])):
-            pngs = {_distinct(one, cell, cells): _png(folder, chapter, one, cell) for cell in cells}
-            yield figure(one.name, pngs, caption_html(chapter, one, cells))
+            pictures = {_distinct(one, cell, cells): _picture(done, chapter, one, cell, inside) for cell in cells}
+            yield figure(one.name, pictures, caption_html(chapter, one, cells))
 
 
 def _distinct(figure: Figure, cell: Labels, cells: Sequence[Labels]) -> str:
@@ -121,11 +133,14 @@ def _rows(cells: Sequence[Labels]) -> Iterator[list[Labels]]:
     yield from rows.values()
 
 
-def _png(folder: Path, chapter: Chapter, figure: Figure, cell: Labels) -> bytes:
-    path = folder.joinpath("figures", chapter.name, figure.name, *(f"{axis}~{label}" for axis, label in cell.items()))
-    file = path.with_name(f"{path.name}.png")
+def _picture(done: _Finished, chapter: Chapter, figure: Figure, cell: Labels, inside: bool) -> Picture:
+    """The picture of one cell, inside the page or linked from it."""
+    from rgflow.figures.page import embedded, linked
+
+    names = ("figures", chapter.name, figure.name, *(f"{axis}~{label}" for axis, label in cell.items()))
+    file = Path(f"{done.folder.joinpath(*names)}.png")
     try:
-        return file.read_bytes()
+        return embedded(file.read_bytes()) if inside else linked(file, done.beside)
     except OSError:
         raise RgflowError(f"{file}: not there; `snakemake figures` draws it") from None
 
@@ -153,16 +168,17 @@ class _Taken(NamedTuple):
     megabytes: float
 
 
-def _jobs(plan: Study, folder: Path) -> str:
+def _jobs(done: _Finished) -> str:
     """Which stage reads which, with the number of its jobs and what they took."""
     from rgflow.figures import graph, page
 
+    plan, folder = done.plan, done.folder
     taken = {stage.name: _taken(folder / "benchmarks" / stage.folder, plan.cells(stage.name)) for stage in plan.needed}
     reads = {stage.name: [read for read in stage.reads.values() if read in taken] for stage in plan.needed}
     notes = {name: f"{one.jobs} job{'s' * (one.jobs > 1)}, {one.seconds:.0f} s" for name, one in taken.items()}
     buffer = BytesIO()
     graph.draw(reads, notes).savefig(buffer, format="png", metadata={"Software": None})
-    drawn = page.figure("graph of jobs", {"": buffer.getvalue()}, _GRAPH)
+    drawn = page.figure("graph of jobs", {"": page.embedded(buffer.getvalue())}, _GRAPH)
     rows = [
         (stage.name, stage.summary, str(one.jobs), f"{one.seconds:.1f}", f"{one.megabytes:.0f}")
         for stage, one in zip(plan.needed, taken.values(), strict=True)
