@@ -30,7 +30,7 @@ def test_every_caption_is_a_sentence_that_names_its_cells(chapter: Chapter, figu
 
 
 def test_texts_of_a_table_are_escaped_and_loud_rows_marked() -> None:
-    html = page.table(("name", "z"), [("<s^2>", "1"), ("a&b", "9")], loud=[1])
+    html = page.html_table(("name", "z"), [("<s^2>", "1"), ("a&b", "9")], loud=[1])
     assert '<tr><td class="text">&lt;s^2&gt;</td><td>1</td></tr>' in html
     assert '<tr class="loud"><td class="text">a&amp;b</td>' in html
 

@@ -42,7 +42,7 @@ def page(title: str, body: str) -> str:
     return _PAGE.format(title=escape(title), style=_STYLE, body=body)
 
 
-def table(header: Sequence[str], rows: Iterable[Sequence[str]], text: int = 1, loud: Iterable[int] = ()) -> str:
+def html_table(header: Sequence[str], rows: Iterable[Sequence[str]], text: int = 1, loud: Iterable[int] = ()) -> str:
     """A table of plain texts, the first ``text`` columns aligned to the left, rows with a number in ``loud`` in bold."""
     marked = set(loud)
     opened = ("<tr>", '<tr class="loud">')

@@ -102,10 +102,10 @@ def _tables(found: Findings) -> str:
 
 def _table(rows: Sequence[SummaryRow]) -> str:
     from rgflow.comparison.summary import HEADER
-    from rgflow.figures.page import table
+    from rgflow.figures.page import html_table
 
     loud = [number for number, row in enumerate(rows) if abs(row.z_intercept) > _LOUD]
-    return table(HEADER, [row.cells() for row in rows], text=3, loud=loud)
+    return html_table(HEADER, [row.cells() for row in rows], text=3, loud=loud)
 
 
 def _figures(done: _Finished, chapter: Chapter) -> Iterator[str]:
@@ -183,7 +183,7 @@ def _jobs(done: _Finished) -> str:
         (stage.name, stage.summary, str(one.jobs), f"{one.seconds:.1f}", f"{one.megabytes:.0f}")
         for stage, one in zip(plan.needed, taken.values(), strict=True)
     ]
-    return drawn + page.table(("stage", "what it does", "jobs", "wall time [s]", "most memory [MB]"), rows, text=2)
+    return drawn + page.html_table(("stage", "what it does", "jobs", "wall time [s]", "most memory [MB]"), rows, text=2)
 
 
 def _taken(folder: Path, cells: Sequence[Labels]) -> _Taken:
