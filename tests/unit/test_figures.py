@@ -23,6 +23,7 @@ from synthetic import (
 
 from rgflow.chapters.initialization.figures.correlation import correlation, correlation_stderr
 from rgflow.chapters.initialization.figures.gaussianity import correlation_of_squares, excess_kurtosis
+from rgflow.chapters.training.figures.deviation import deviation
 from rgflow.chapters.training.figures.final_predictions import spread_test_samples
 from rgflow.comparison.compare import compare, compare_exact
 from rgflow.comparison.exponents import depth_exponents
@@ -54,7 +55,10 @@ def _sources() -> dict[str, dict[str, object]]:
         coords={"C_b": np.linspace(0, 1, 4), "C_W": np.linspace(0.5, 2.5, 5)},
     ).assign(K_star=(("C_b", "C_W"), np.where(np.arange(20).reshape(4, 5) > 17, np.inf, 1.0)))
     study = {
-        "comparisons": {"relu": cell["comparison"], "relu, trained": compare_training(learning, learned)},
+        "comparisons": {
+            "relu initialization": cell["comparison"],
+            "relu training": compare_training(learning, learned),
+        },
         "exponents": {"relu": depth_exponents(theory, cell["ensembles"])},
     }
     phases = {
@@ -286,7 +290,7 @@ def test_shown_test_samples_span_the_predictions() -> None:
 
 def test_overview_counts_every_component(figures: dict[str, Figure], sources: dict[str, dict[str, object]]) -> None:
     total = sum(comparison.sizes["component"] for comparison in sources["overview"]["comparisons"].values())
-    strips, histogram, _ = figures["z_overview"].axes
+    strips, histogram, *_ = figures["z_overview"].axes
     drawn = sum(len(line.get_xdata()) for line in strips.lines if line.get_marker() in (".", "o"))
     assert drawn == total
     assert histogram.get_title().startswith(f"{total} components")
@@ -366,3 +370,21 @@ def test_symbols_carry_the_index_structure() -> None:
     assert tensor_symbol("A", (0, 1, 0, 1)) == "$A_{(01)(01)}$"
     assert tensor_symbol("T3", (0, 1, 1)) == "$T_{0(11)}$"
     assert tensor_symbol("Theta", (0, 1)) == r"$\Theta_{01}$"
+
+
+def test_deviations_take_control_variates_where_these_lower_the_error() -> None:
+    theory = with_next_order(training_theory())
+    steps = theory["step"]
+    error = xr.zeros_like(steps, dtype=float) + 1.0
+    theory = theory.assign(test_loss=error * 2.0)
+    both = xr.Dataset(
+        {
+            "test_loss": error * 3.0,
+            "test_loss_stderr": error,
+            "test_loss_excess": error * 80.0,
+            "test_loss_excess_stderr": (error * 40.0).where(steps > 0, 4.0),
+        }
+    ).expand_dims(width=[8])
+    value, stderr = deviation(theory, both, "test_loss", 8)
+    np.testing.assert_allclose(stderr, np.where(steps > 0, 1.0, 0.5))
+    np.testing.assert_allclose(value, np.where(steps > 0, 1.0, 10.0))

@@ -53,7 +53,7 @@ def sample_posterior(
     cluster: str | None = None,
     progress: Progress | None = None,
 ) -> xr.Dataset:
-    """Condition networks of finite width on train data, without any expansion in 1/n.
+    """Condition networks of finite width on train data, without any expansion in 1/n (PDLT, chapter 6).
 
     The prior is the ensemble at initialization; a train target is an output plus Gaussian noise. The last layer is
     integrated out, the hidden layers are sampled by tempered sequential Monte Carlo in independent islands, and all

@@ -51,6 +51,8 @@ def sample_initialization(
 ) -> xr.Dataset:
     """Sample an ensemble of networks at initialization and estimate the tensors of the theory, with errors.
 
+    PDLT, chapters 4 and 8.
+
     Parameters
     ----------
     network

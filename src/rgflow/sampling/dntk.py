@@ -86,7 +86,7 @@ def sample_dntk(
     cluster: str | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> xr.Dataset:
-    """Sample networks with explicit weights and estimate P, Q, R, S, T, U of the last layer.
+    """Sample networks with explicit weights and estimate P, Q, R, S, T, U of the last layer (PDLT, chapters 11 and infinity).
 
     Parameters
     ----------

@@ -40,6 +40,8 @@ def train_ensemble(
 ) -> xr.Dataset:
     """Train an ensemble of networks from independent initializations and return estimates with their errors.
 
+    PDLT, chapters 7 and 10.
+
     Each step is theta <- theta - eta lambda dL/dtheta with the learning-rate tensor of the network and a loss that is a
     sum, not a mean, over samples: exactly the training that ``training_theory`` predicts.
 

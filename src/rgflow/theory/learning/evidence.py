@@ -46,7 +46,7 @@ def evidence_map(
     workers: int = 1,
     progress: Callable[[int, int], None] | None = None,
 ) -> xr.Dataset:
-    """Log evidence of plain networks with equal hidden widths n, over initialization and depth.
+    """Log evidence of plain networks with equal hidden widths n, over initialization and depth (PDLT, chapter 6).
 
     Differences of log evidence are logarithms of Bayes factors. At width n the log evidence is ``log_evidence`` +
     ``log_evidence1``/n + O(1/n^2).

@@ -25,12 +25,17 @@ def to_next_order(theory: xr.Dataset, name: str, width: int) -> xr.DataArray:
 
 
 def deviation(theory: xr.Dataset, trained: xr.Dataset, name: str, width: int) -> ValueAndError:
-    """What the ensemble of one width has beyond infinite width, and its error, from control variates if they were used."""
+    """What the ensemble of one width has beyond infinite width, and its error, from control variates where they lower it.
+
+    Narrow networks late in training are far from their linearization, and its subtraction adds more noise than it takes.
+    """
     of_width = trained.sel(width=width)
-    if f"{name}_excess" in trained and has_next_order(theory):
-        value, stderr = (_first_output(of_width[f"{name}_excess{suffix}"]) / width for suffix in ("", "_stderr"))
-        return value, stderr
-    return of_width[name] - theory[name].sel(step=of_width["step"]), of_width[f"{name}_stderr"]
+    plain, stderr = of_width[name] - theory[name].sel(step=of_width["step"]), of_width[f"{name}_stderr"]
+    if f"{name}_excess" not in trained or not has_next_order(theory):
+        return plain, stderr
+    value, error = (_first_output(of_width[f"{name}_excess{suffix}"]) / width for suffix in ("", "_stderr"))
+    better = error < stderr
+    return value.where(better, plain), error.where(better, stderr)
 
 
 def _first_output(array: xr.DataArray) -> xr.DataArray:
