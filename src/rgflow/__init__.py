@@ -10,7 +10,8 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rgflow.activations.registry import Activation, activation
+    from rgflow.activations.activation import Activation
+    from rgflow.activations.registry import activation
     from rgflow.errors import RgflowError
     from rgflow.gaussian import wick
     from rgflow.network import Network
@@ -77,7 +78,7 @@ __all__ = [
 ]
 
 _HOME = {
-    "Activation": "rgflow.activations.registry",
+    "Activation": "rgflow.activations.activation",
     "Network": "rgflow.network",
     "RgflowError": "rgflow.errors",
     "TrainingSpec": "rgflow.training.spec",
@@ -114,12 +115,34 @@ _MODULES = {
 }
 
 
+_RESULTS = {
+    "bayes_theory",
+    "dntk_theory",
+    "evidence_map",
+    "finite_width_tensors",
+    "generalization",
+    "infinite_width_theory",
+    "initialization_theory",
+    "linear_posterior",
+    "one_hidden_layer_posterior",
+    "sample_dntk",
+    "sample_initialization",
+    "sample_posterior",
+    "train_ensemble",
+    "training_difference",
+    "training_theory",
+}
+"""Functions whose results carry the meaning of every variable, as stored ones do."""
+
+
 def __getattr__(name: str) -> Any:
     """Import a public name from its home module, or a public module, on first use."""
     if name in _MODULES:
         value: Any = import_module(_MODULES[name])
     elif name in _HOME:
         value = getattr(import_module(_HOME[name]), name)
+        if name in _RESULTS:
+            value = import_module("rgflow.variables.library").documenting(value)
     else:
         raise AttributeError(f"module 'rgflow' has no attribute {name!r}")
     globals()[name] = value

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable, Iterable, Mapping, Set
+from collections.abc import Callable, Collection, Iterable, Mapping, Set
 from functools import wraps
 from numbers import Integral, Real
 from typing import Any, ParamSpec, TypeVar
@@ -54,6 +54,12 @@ def check_kind(name: str, value: Any, annotation: str) -> None:
     if len(known) < len(kinds) or any(fits(value) for _, fits in known):
         return
     raise RgflowError(f"{name} = {_short(value)}; it must be {' or '.join(dict.fromkeys(words for words, _ in known))}")
+
+
+def check_choice(name: str, value: Any, allowed: Collection[str]) -> None:
+    """Raise one line unless a value is one of some names."""
+    if not isinstance(value, str) or value not in allowed:
+        raise RgflowError(f"{name}: {_short(value)}; allowed: {', '.join(allowed)}")
 
 
 def _short(value: Any) -> str:

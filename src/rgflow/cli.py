@@ -17,7 +17,7 @@ from rgflow.errors import RgflowError
 from rgflow.store.manifest import local_path
 
 if TYPE_CHECKING:
-    from rgflow.activations.registry import Activation
+    from rgflow.activations.activation import Activation
 
 _EPILOG = "Errors are one line on standard error and a non-zero exit; nothing is written then."
 

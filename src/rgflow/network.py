@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from rgflow.activations.activation import Activation
 from rgflow.activations.layers import LayerActivations, layer_activations
-from rgflow.activations.registry import Activation
 from rgflow.architectures.architecture import Architecture
 from rgflow.architectures.residual import architecture_of
 from rgflow.errors import RgflowError
@@ -21,7 +21,7 @@ ActivationLike = str | Activation | Callable[..., Any]
 
 @dataclass(frozen=True, init=False)
 class Network:
-    """A multilayer perceptron at initialization, z^(l+1) = b + W sigma(z^(l)), as an immutable, hashable value.
+    """A multilayer perceptron at initialization, z^(l+1) = b + W sigma(z^(l)), as an immutable, hashable value (PDLT, chapter 2).
 
     In each layer biases are drawn from N(0, C_b) and weights from N(0, C_W / n_{l-1}). The learning-rate tensor of the
     NTK is lambda_b for biases and lambda_W / n_{l-1} for weights. In a residual network the layers beyond the first are
@@ -107,11 +107,6 @@ class Network:
     def architecture(self) -> Architecture:
         """How a layer is made of its branch and the layer below: plain, or residual with xi_1 and xi_2."""
         return architecture_of(self.xi_1, self.xi_2)
-
-    @property
-    def residual(self) -> bool:
-        """Whether the layers beyond the first have a skip connection or a rescaled branch."""
-        return not self.architecture.alike
 
     def hyperparameters(self, layer: int) -> tuple[float, float, float, float]:
         """(C_b, C_W, lambda_b, lambda_W) of a layer 1..L, those of the plain layer that its branch is."""

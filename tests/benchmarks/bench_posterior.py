@@ -16,7 +16,8 @@ from typing import NamedTuple
 import numpy as np
 import xarray as xr
 
-from rgflow.data.select import Selection, select_inputs
+from rgflow.data.select import select_inputs
+from rgflow.data.source import Selection
 from rgflow.network import Network
 from rgflow.posterior.blocks import sample_posterior
 from rgflow.theory.learning.bayes import bayes_theory

@@ -30,7 +30,7 @@ from rgflow.sampling.blocks import sample_initialization
 from rgflow.sampling.forward import forward
 from rgflow.sampling.marginal import marginal_samples
 from rgflow.sampling.rng import CHUNK_NUMBERS, Streams, chunk_members
-from rgflow.sampling.samples import Target
+from rgflow.sampling.target import Target
 from rgflow.sampling.weights import weight_samples
 
 CPU = torch.device("cpu")
@@ -55,7 +55,7 @@ def make_target(n: int, N: int, layers: Iterable[int]) -> Target:
 
 
 def marginal_rate(target: Target, members: int, seconds: float) -> float:
-    streams = Streams("bench", DEPTH, CPU)
+    streams = Streams("bench", CPU)
 
     def draw(chunk: int) -> object:
         passed = forward(target, members, streams.generator(chunk, 0))
@@ -65,14 +65,14 @@ def marginal_rate(target: Target, members: int, seconds: float) -> float:
 
 
 def weights_rate(target: Target, members: int, seconds: float) -> float:
-    streams = Streams("bench", DEPTH, CPU)
+    streams = Streams("bench", CPU)
     return rate(
         lambda chunk: weight_samples(target, members, partial(streams.generator, chunk), "normal"), members, seconds
     )
 
 
 def all_layers_rate(n: int, N: int, members: int, seconds: float) -> float:
-    streams, target = Streams("bench", DEPTH, CPU), make_target(n, N, range(1, DEPTH + 1))
+    streams, target = Streams("bench", CPU), make_target(n, N, range(1, DEPTH + 1))
     return rate(lambda chunk: marginal_samples(target, members, partial(streams.generator, chunk)), members, seconds)
 
 

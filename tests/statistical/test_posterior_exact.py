@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import xarray as xr
 from posterior_exact import Exact, deep_linear, one_hidden_layer
+from sklearn.datasets import load_digits
 
-from rgflow.data.sources import read_digits
 from rgflow.network import Network
 from rgflow.posterior.blocks import sample_posterior
 from rgflow.posterior.problem import Problem
@@ -38,7 +38,7 @@ def small_task(seed: int, scale: float) -> Task:
 
 def digits(train: int, test: int) -> Task:
     """Zeros and ones on the sphere |x|^2 = n_0, targets -1 and +1."""
-    x, labels = read_digits()
+    x, labels = load_digits(return_X_y=True)
     chosen = np.flatnonzero(labels <= 1)[: train + test]
     x = x[chosen] * (8.0 / np.linalg.norm(x[chosen], axis=1, keepdims=True))
     y = np.where(labels[chosen] == 1, 1.0, -1.0)[:, None]

@@ -14,8 +14,8 @@ import xarray as xr
 
 from rgflow.network import Network
 from rgflow.sampling.blocks import sample_groups, sample_initialization
-from rgflow.sampling.groups import combine, estimate
-from rgflow.sampling.spec import Ensemble
+from rgflow.sampling.groups import combine, estimate_tensors
+from rgflow.sampling.spec import SamplingSpec
 from rgflow.theory.initialization.exact import exact_theory
 
 ALL = ("K", "V", "Theta", "D", "F", "A", "B")
@@ -125,10 +125,10 @@ def test_scale_invariant_with_one_input(activation: str) -> None:
 def test_width_one_relu_dies_half_the_time() -> None:
     """With one neuron per layer and no bias half of all inputs are lost per layer; E[z^2] stays at criticality."""
     network = Network("relu", (2, 1, 1, 1), 0.0, 2.0)
-    groups = sample_groups(network, np.array([[1.0, 1.0]]), range(40), Ensemble(4, ("K", "V"), kept=40_000), "cpu")
+    groups = sample_groups(network, np.array([[1.0, 1.0]]), range(40), SamplingSpec(4, ("K", "V"), kept=40_000), "cpu")
     alive = (groups.preactivation.isel(output_1=0, sample_1=0) != 0).mean("member")
     np.testing.assert_allclose(alive, [1.0, 0.5, 0.25], atol=4.5 * 0.5 / np.sqrt(40_000))
-    sampled = estimate(combine([groups]))
+    sampled = estimate_tensors(combine([groups]))
     deviation = (sampled.K - 2.0).sel(layer=[2, 3]) / sampled.K_stderr.sel(layer=[2, 3])
     assert float(np.abs(deviation).max()) < BOUND
 
@@ -151,7 +151,7 @@ def test_truncated_normal_has_unit_variance_and_ends() -> None:
     x = np.array([[1.0]])
     network = Network("linear", (1, 4, 1), 0.0, 1.0)
     groups = sample_groups(
-        network, x, range(20), Ensemble(5, ("K",), "weights", "truncated_normal", kept=20_000), "cpu"
+        network, x, range(20), SamplingSpec(5, ("K",), "weights", "truncated_normal", kept=20_000), "cpu"
     )
     z = groups.preactivation.sel(layer=1).values.ravel()
     assert abs(z.var() - 1) < BOUND * np.sqrt(2 / len(z))
@@ -162,7 +162,7 @@ def test_orthogonal_layers_keep_norms() -> None:
     """A square orthogonal linear network is an isometry: K does not fluctuate, nor does the NTK."""
     x = np.array([[1.0, -2.0, 0.5, 0.3]])
     network = Network("linear", (4, 4, 4, 4), 0.0, 1.0)
-    ensemble = Ensemble(6, ("K", "Theta"), "weights", "orthogonal", dtype="float64")
+    ensemble = SamplingSpec(6, ("K", "Theta"), "weights", "orthogonal", dtype="float64")
     groups = sample_groups(network, x, range(2), ensemble, "cpu")
     K = (x**2).sum() / 4
     np.testing.assert_allclose(groups.mean_G, K, rtol=1e-12)

@@ -11,9 +11,10 @@ import torch
 import xarray as xr
 from test_sampling_marginal import deviations
 
+from rgflow.architectures.residual import architecture_of
 from rgflow.network import Network
 from rgflow.sampling.blocks import sample_initialization
-from rgflow.sampling.samples import Target
+from rgflow.sampling.target import Target
 from rgflow.theory.criticality.critical import critical
 from rgflow.theory.initialization.tensors import initialization_theory
 
@@ -88,9 +89,9 @@ def test_estimates_of_few_members_are_unbiased() -> None:
     from rgflow.sampling.blocks import make_target
     from rgflow.sampling.chunks import chunk_sampler
     from rgflow.sampling.estimators import estimates, sample_means
-    from rgflow.sampling.spec import Ensemble
+    from rgflow.sampling.spec import SamplingSpec
 
-    ensemble = Ensemble(5, tensors=("T3", "V"), dtype="float64", layers=(2,))
+    ensemble = SamplingSpec(5, tensors=("T3", "V"), dtype="float64", layers=(2,))
     target = make_target(network("relu", 3), INPUTS, ensemble, torch.device("cpu"))
     draw = chunk_sampler(target, ensemble)
 
@@ -119,7 +120,7 @@ def test_extrapolated_tensors_agree_with_theory(activation: str) -> None:
 def test_the_vertex_of_critical_relu_needs_the_three_point_correlator() -> None:
     """V/K^2 in layer 4 is 9.40; the closure with K and V alone gives (1 - g^2)(5 - g^2) per layer, 6.90."""
     gamma, members = 0.7, 40_000
-    point, beyond = critical("relu"), critical("relu").with_skip(1.0, gamma)
+    point, beyond = critical("relu"), critical("relu").of(architecture_of(1.0, gamma))
     C_W = [point.C_W, *[beyond.C_W] * 3]
     narrow, wide = (
         sample_initialization(

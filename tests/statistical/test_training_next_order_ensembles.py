@@ -18,7 +18,7 @@ import xarray as xr
 from rgflow.network import Network
 from rgflow.theory.initialization.finite_width import finite_width_tensors
 from rgflow.theory.learning.training import training_theory
-from rgflow.training.mlp import Parameters, add_gradients_, cotangents, draw_parameters, forward, outputs
+from rgflow.training.mlp import Parameters, add_gradients_, cotangents, draw_parameters, outputs, run_forward
 from rgflow.training.ntk import empirical_ntk
 
 Array = np.ndarray
@@ -109,7 +109,7 @@ def _chunk(network: Network, known: Reference, generator: torch.Generator) -> Ar
 
 
 def _descend(network: Network, parameters: Parameters, inputs: torch.Tensor, eta: float) -> None:
-    run = forward(network, parameters, inputs)
+    run = run_forward(network, parameters, inputs)
     for layer, cotangent in cotangents(parameters, run, run.outputs - torch.from_numpy(TARGETS.T.copy())):
         values = parameters.weights[layer - 1], parameters.biases[layer - 1]
         rates = network.lambda_W[layer - 1] / network.widths[layer - 1], network.lambda_b[layer - 1]

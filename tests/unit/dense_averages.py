@@ -7,7 +7,7 @@ import string
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rgflow.activations.registry import Activation
+from rgflow.activations.activation import Activation
 from rgflow.errors import RgflowError
 from rgflow.gaussian.nodes import trapezoid_rule
 

@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 import torch
 
-from rgflow.activations.registry import MAX_ORDER, activation, names
+from rgflow.activations.activation import MAX_ORDER
+from rgflow.activations.registered import names
+from rgflow.activations.registry import activation
 from rgflow.errors import RgflowError
 
 POINTS = np.linspace(-6.0, 6.0, 25) + 0.013  # none of them a kink

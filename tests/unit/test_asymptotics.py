@@ -7,7 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from rgflow.activations.registry import Activation, activation
+from rgflow.activations.activation import Activation
+from rgflow.activations.registry import activation
 from rgflow.errors import RgflowError
 from rgflow.network import Network
 from rgflow.theory.criticality.critical import critical

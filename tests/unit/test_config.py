@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from rgflow.errors import RgflowError
+from rgflow.sampling.spec import SamplingSpec
 from rgflow.study.config import load_config, schema_text
 from rgflow.study.plan import Study
 
@@ -21,7 +22,7 @@ def test_the_schema_names_every_section_and_default() -> None:
     schema = json.loads(schema_text())
     assert set(schema["properties"]) >= {"study", "inputs", "networks", "ensemble", "dntk", "training"}
     assert schema["properties"]["dntk"]["default"] is None
-    assert schema["$defs"]["Residual"]["properties"]["xi_1"]["default"] == 1.0
+    assert schema["$defs"]["Strengths"]["properties"]["xi_1"]["default"] == 1.0
 
 
 def test_default_study_is_valid() -> None:
@@ -37,7 +38,7 @@ def test_default_study_is_valid() -> None:
         ({"study": "a/b"}, "config: study = 'a/b': String should match pattern"),
         ({"inputs": {"train": -3}}, "config: inputs.train = -3: Input should be greater than or equal to 1"),
         ({"inputs": {"probes": 99}}, "config: inputs: probes = 99 exceeds train + test = 40"),
-        ({"inputs": {"source": "npz"}}, "config: inputs: path goes with source npz or idx"),
+        ({"inputs": {"source": "npz"}}, "config: inputs: path goes with source idx or npz"),
         ({"networks": {"width": [32, 32]}}, "config: networks: the same value is listed twice"),
         ({"networks": {"depth": 1}}, "config: networks.depth.0 = 1: Input should be greater than or equal to 2"),
         (
@@ -155,6 +156,16 @@ def test_what_a_residual_study_cannot_have_is_one_clear_line(change: dict[str, A
 @pytest.mark.parametrize("path", sorted((ROOT / "studies").glob("*.yaml")), ids=lambda path: path.stem)
 def test_studies_are_valid(path: Path) -> None:
     assert Study(yaml.safe_load(path.read_text())).config.study == path.stem
+
+
+def test_the_law_of_the_weights_is_a_setting_of_a_study() -> None:
+    weights = {"sampler": "weights", "law": "uniform", "tensors": ["K"]}
+    study = Study({"study": "test", "networks": {"activation": "linear"}, "ensemble": weights})
+    labels = study.cells("ensemble/block")[0]
+    assert SamplingSpec(**json.loads(study.spec("ensemble/block", labels))["ensemble"]).law == "uniform"
+    assert study.cells("comparison/exact") == []  # those laws are of normal weights
+    with pytest.raises(RgflowError, match="law = 'uniform' needs sampler = 'weights'"):
+        Study({"study": "test", "ensemble": {"law": "uniform"}})
 
 
 def test_exponents_are_measured_of_deep_networks_with_a_vertex() -> None:

@@ -12,7 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracle_single import gaussian_mean
 
-from rgflow.activations.registry import Activation, activation, names
+from rgflow.activations.activation import Activation
+from rgflow.activations.registered import names
+from rgflow.activations.registry import activation
 from rgflow.errors import RgflowError
 from rgflow.theory.criticality.critical import critical, half_stable_points
 

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from rgflow.data.select import Selection, select_inputs
+from rgflow.data.select import select_inputs
+from rgflow.data.source import Selection
 from rgflow.errors import RgflowError
 from rgflow.inputs import checked_inputs
 from rgflow.network import Network
@@ -136,7 +137,7 @@ def test_breast_cancer_has_two_classes() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"source": "mnist"}, "source = 'mnist'; it must be one of digits, breast_cancer, diabetes"),
+        ({"source": "mnist"}, "source = 'mnist'; it must be one of breast_cancer, circle, diabetes"),
         ({"targets": "labels"}, "targets = 'labels'; it must be one of auto, classes, values"),
         ({"source": "diabetes", "targets": "classes"}, "y of diabetes holds real values, not integer labels"),
         ({"source": "diabetes", "train": 500}, "diabetes has 442 samples, 506 are needed"),

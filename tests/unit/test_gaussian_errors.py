@@ -13,8 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import rgflow
+from rgflow.activations.activation import Activation
 from rgflow.activations.jets import power_tower
-from rgflow.activations.registry import Activation, activation
+from rgflow.activations.registry import activation
 from rgflow.errors import RgflowError
 from rgflow.gaussian import kinked
 from rgflow.gaussian.expectations import Expectations

@@ -8,7 +8,8 @@ import mpmath
 import numpy as np
 import pytest
 
-from rgflow.activations.registry import activation, names
+from rgflow.activations.registered import names
+from rgflow.activations.registry import activation
 from rgflow.errors import RgflowError
 from rgflow.gaussian.single import single_mean
 

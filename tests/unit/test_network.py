@@ -50,7 +50,7 @@ def test_frozen_but_replaceable() -> None:
 
 def test_residual_networks_scale_all_hyperparameters_but_those_of_the_first_layer() -> None:
     network = Network("relu", (2, 3, 3), 0.5, [2.0, 3.0], [0.1, 0.2], 1.0, xi_1=2.0, xi_2=0.7)
-    assert network.residual
+    assert network.architecture.name == "residual"
     assert network.hyperparameters(1) == (0.5, 2.0, 0.1, 1.0)
     assert network.hyperparameters(2) == (2.0, 12.0, 0.8, 4.0)
     assert replace(network, widths=(2, 5, 5)).xi_2 == 0.7
@@ -60,7 +60,7 @@ def test_residual_networks_scale_all_hyperparameters_but_those_of_the_first_laye
 def test_plain_networks_may_have_any_widths() -> None:
     plain = Network("relu", (2, 3, 1), 0.5, 2.0, xi_1=1.0, xi_2=0.0)
     assert plain == Network("relu", (2, 3, 1), 0.5, 2.0)
-    assert not plain.residual
+    assert plain.architecture.name == "plain"
     plain.require_plain("anything")
 
 

@@ -17,8 +17,10 @@ import torch.nn.functional as F
 from torch import nn
 
 import rgflow
+from rgflow.activations.activation import MAX_ORDER
 from rgflow.activations.detect import find_kinks, find_radius, find_slopes
-from rgflow.activations.registry import MAX_ORDER, activation, names
+from rgflow.activations.registered import names
+from rgflow.activations.registry import activation
 from rgflow.errors import RgflowError
 from rgflow.network import Network
 from rgflow.theory.depth.information import vertex_growth

@@ -9,17 +9,18 @@ import numpy as np
 import pytest
 import torch
 
-from rgflow.activations.registry import Activation, activation
+from rgflow.activations.activation import Activation
+from rgflow.activations.registry import activation
 from rgflow.network import Network
 from rgflow.posterior.draws import Draws
-from rgflow.posterior.factors import Features, Triangular, smaller_factor
+from rgflow.posterior.factors import Features, LowerTriangular, smaller_factor
 from rgflow.posterior.layers import Layers, Rows, hidden_layers
 from rgflow.posterior.likelihood import FeatureLikelihood, KernelLikelihood
 from rgflow.posterior.memory import numbers_of_u
 from rgflow.posterior.moves import energy, trajectory
 from rgflow.posterior.particles import effective_fraction, evaluated, systematic, white
 from rgflow.posterior.problem import Problem, has_gradient
-from rgflow.posterior.spec import Inference, Stage
+from rgflow.posterior.spec import Inference, TemperingStage
 from rgflow.posterior.tempering import KEPT_FRACTION, Island, next_beta
 from rgflow.task import Task
 
@@ -112,7 +113,7 @@ def test_log_weight_is_the_gaussian_density_of_the_targets() -> None:
 def test_both_likelihoods_are_one_function() -> None:
     sigma = torch.tensor(np.random.default_rng(1).normal(size=(5, 6, 3)))
     y = torch.tensor(np.random.default_rng(2).normal(size=(6, 2)))
-    by_kernel = KernelLikelihood(Triangular(0.1, 0.5), 0.01, y).with_cotangent(sigma)
+    by_kernel = KernelLikelihood(LowerTriangular(0.1, 0.5), 0.01, y).with_cotangent(sigma)
     by_features = FeatureLikelihood(Features(0.1, 0.5, 3), 0.01, y).with_cotangent(sigma)
     for mine, its in zip(by_kernel, by_features, strict=True):
         torch.testing.assert_close(mine, its, rtol=1e-9, atol=1e-9)
@@ -120,7 +121,7 @@ def test_both_likelihoods_are_one_function() -> None:
 
 def test_features_are_taken_where_they_are_fewer() -> None:
     assert isinstance(smaller_factor(0.0, 1.0, 5, 6), Features)
-    assert isinstance(smaller_factor(0.0, 1.0, 6, 6), Triangular)
+    assert isinstance(smaller_factor(0.0, 1.0, 6, 6), LowerTriangular)
 
 
 def test_both_factors_give_one_law() -> None:
@@ -130,11 +131,11 @@ def test_both_factors_give_one_law() -> None:
     samples = []
     for label, train_count in enumerate((1, 100)):  # no layer is narrower than 1 sample, every one than 100
         layers = hidden_layers(network, x, train_count, torch.float64)
-        assert isinstance(layers.factors[0], (Triangular, Features)[label])
+        assert isinstance(layers.factors[0], (LowerTriangular, Features)[label])
         stream = Draws("law", CPU).stream(label, 0)
         sigma = layers.last([stream.normals((members, *shape), torch.float64) for shape in layers.shapes()])
-        Ghat = Triangular(0.2, 1.6 / 3).metric(sigma).flatten(1)
-        weight = KernelLikelihood(Triangular(0.2, 1.6 / 3), 0.5, y)(sigma).exp()[:, None]
+        Ghat = LowerTriangular(0.2, 1.6 / 3).metric(sigma).flatten(1)
+        weight = KernelLikelihood(LowerTriangular(0.2, 1.6 / 3), 0.5, y)(sigma).exp()[:, None]
         samples.append(torch.cat([Ghat, Ghat**2, weight, weight * Ghat], 1))
     difference = samples[0].mean(0) - samples[1].mean(0)
     error = sum(sample.var(0) / members for sample in samples).sqrt()
@@ -144,7 +145,11 @@ def test_both_factors_give_one_law() -> None:
 @pytest.mark.parametrize(("name", "widths", "C_b", "train"), CASES)
 def test_a_trajectory_runs_back(name: str | list[str], widths: tuple[int, ...], C_b: float, train: int) -> None:
     problem = make_problem(Network(name, widths, C_b, 1.6), train)
-    start, momentum, stage = evaluated(problem, draw(problem, 6), True), draw(problem, 6, label=1), Stage(0.7, 0.2)
+    start, momentum, stage = (
+        evaluated(problem, draw(problem, 6), True),
+        draw(problem, 6, label=1),
+        TemperingStage(0.7, 0.2),
+    )
     there, momentum_there = trajectory(problem, start, momentum, stage, 7)
     back, momentum_back = trajectory(problem, there, [-p for p in momentum_there], stage, 7)
     for mine, its in zip([*back.u, *momentum_back], [*start.u, *(-p for p in momentum)], strict=True):
@@ -157,7 +162,7 @@ def test_energy_error_is_of_second_order_in_the_step() -> None:
     before = energy(start, momentum, 0.7)
     errors = []
     for steps in (32, 64):
-        end = trajectory(problem, start, momentum, Stage(0.7, 1.0 / steps), steps)
+        end = trajectory(problem, start, momentum, TemperingStage(0.7, 1.0 / steps), steps)
         errors.append(float((energy(*end, 0.7) - before).abs().mean()))
     assert 3.5 < errors[0] / errors[1] < 4.5
 
@@ -165,7 +170,7 @@ def test_energy_error_is_of_second_order_in_the_step() -> None:
 def test_without_a_likelihood_a_trajectory_is_a_rotation() -> None:
     problem = make_problem(Network("tanh", (3, 6, 5, 1), 0.1, 1.6))
     start, momentum = evaluated(problem, draw(problem, 3), True), draw(problem, 3, label=1)
-    end, after = trajectory(problem, start, momentum, Stage(0.0, math.pi / 8), 4)
+    end, after = trajectory(problem, start, momentum, TemperingStage(0.0, math.pi / 8), 4)
     for mine, its in zip([*end.u, *after], [*momentum, *(-u for u in start.u)], strict=True):
         torch.testing.assert_close(mine, its, rtol=1e-12, atol=1e-12)
 

@@ -18,9 +18,8 @@ from rgflow.sampling.backward import backward
 from rgflow.sampling.forward import Forward, forward
 from rgflow.sampling.forward_ntk import cross_mean, ntk_forms
 from rgflow.sampling.rng import Streams
-from rgflow.sampling.samples import Target
-from rgflow.sampling.weights import WEIGHT_LAWS, weight_samples
-from rgflow.sampling.weights import forward as weight_forward
+from rgflow.sampling.target import Target
+from rgflow.sampling.weights import WEIGHT_LAWS, weight_forward, weight_samples
 
 NETWORK = Network(
     "tanh", (3, 2, 3, 2, 2), [0.3, 0.2, 0.4, 0.1], [1.5, 1.8, 1.2, 2.0], [0.3, 0.1, 0.2, 0.4], [0.7, 0.9, 1.1, 0.6]
@@ -43,17 +42,17 @@ Parameters = list[tuple[Tensor, Tensor]]  # weights (n_l, n_{l-1}) and biases (n
 
 def make_target(N: int, network: Network = NETWORK) -> Target:
     x = torch.randn(N, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
-    tensors = {"Theta"} if network.residual else {"F", "A"}
+    tensors = {"Theta"} if network.xi_2 else {"F", "A"}
     return Target(network, x, (2, 3, 4), frozenset(tensors), torch.float64)
 
 
 def generator(chunk: int) -> torch.Generator:
-    return Streams("gradients", 4, torch.device("cpu")).generator(chunk, 0)
+    return Streams("gradients", torch.device("cpu")).generator(chunk, 0)
 
 
 def skipped(network: Network, z: Tensor, width: int) -> Tensor | float:
     """What the skip connection adds to the leading neurons of the layer above z (N, n)."""
-    return network.xi_2 * z[:, :width] if network.residual else 0.0
+    return network.xi_2 * z[:, :width] if network.xi_2 else 0.0
 
 
 def outputs(network: Network, parameters: Parameters, x: Tensor) -> Tensor:

@@ -14,13 +14,13 @@ import xarray as xr
 from rgflow.errors import RgflowError
 from rgflow.network import Network
 from rgflow.sampling.blocks import sample_block, sample_groups, sample_initialization
-from rgflow.sampling.groups import combine, estimate
-from rgflow.sampling.spec import Ensemble
+from rgflow.sampling.groups import combine, estimate_tensors
+from rgflow.sampling.spec import SamplingSpec
 
 NETWORK = Network("tanh", (3, 5, 4, 2), 0.1, 1.3, 0.2, 0.9)
 INPUTS = np.array([[0.5, -1.0, 0.3], [1.0, 0.2, -0.4]])
 ALL = ("K", "V", "Theta", "D", "F", "A", "B")
-ENSEMBLE = Ensemble(seed=3, tensors=ALL, kept=1500)
+ENSEMBLE = SamplingSpec(seed=3, tensors=ALL, kept=1500)
 
 block = partial(sample_groups, NETWORK, INPUTS)
 
@@ -46,7 +46,7 @@ def test_a_growing_ensemble_keeps_its_members(whole: xr.Dataset) -> None:
 
 
 def test_other_tensors_do_not_change_the_forward_draws(whole: xr.Dataset) -> None:
-    alone = block(range(4), Ensemble(seed=3, tensors=("K",)))
+    alone = block(range(4), SamplingSpec(seed=3, tensors=("K",)))
     assert set(alone) == {"mean_G"}
     np.testing.assert_array_equal(alone.mean_G, whole.mean_G)
 
@@ -72,11 +72,12 @@ def test_groups_of_several_chunks() -> None:
     """A network so wide that a group is drawn in four chunks."""
     wide = Network("relu", (3, 500, 1), 0.1, 2.0)
     kept = {
-        count: sample_groups(wide, INPUTS, range(2), Ensemble(3, ("K",), kept=count), "cpu") for count in (600, 1200)
+        count: sample_groups(wide, INPUTS, range(2), SamplingSpec(3, ("K",), kept=count), "cpu")
+        for count in (600, 1200)
     }
     assert kept[600].member.values.tolist() == list(range(600))
     np.testing.assert_array_equal(kept[600].preactivation, kept[1200].preactivation[:600])
-    second = sample_groups(wide, INPUTS, range(1, 2), Ensemble(3, ("K",), kept=1200), "cpu")
+    second = sample_groups(wide, INPUTS, range(1, 2), SamplingSpec(3, ("K",), kept=1200), "cpu")
     np.testing.assert_array_equal(second.preactivation, kept[1200].preactivation[1000:])
     assert len(np.unique(kept[1200].preactivation)) == kept[1200].preactivation.size  # no number is drawn twice
 
@@ -104,7 +105,7 @@ def test_layer_one_is_exact(sampler: str) -> None:
 
 
 def test_estimates_have_the_symmetries_of_the_tensors(whole: xr.Dataset) -> None:
-    found = {name: estimate(whole)[name].values for name in ALL}
+    found = {name: estimate_tensors(whole)[name].values for name in ALL}
     for name in ("V", "A"):
         np.testing.assert_allclose(found[name], found[name].transpose(0, 2, 1, 3, 4), atol=1e-9)
         np.testing.assert_allclose(found[name], found[name].transpose(0, 3, 4, 1, 2), atol=1e-9)
@@ -116,13 +117,13 @@ def test_estimates_have_the_symmetries_of_the_tensors(whole: xr.Dataset) -> None
 
 
 def test_selected_layers_only(whole: xr.Dataset) -> None:
-    some = block(range(2), Ensemble(seed=3, tensors=ALL, layers=(3,)))
+    some = block(range(2), SamplingSpec(seed=3, tensors=ALL, layers=(3,)))
     assert some.layer.values.tolist() == [3]
     np.testing.assert_array_equal(some.mean_H11H22, whole.mean_H11H22.sel(group=[0, 1], layer=[3]))
 
 
 def test_covariance_between_layers_has_the_squared_errors_on_its_diagonal(whole: xr.Dataset) -> None:
-    found = estimate(whole)
+    found = estimate_tensors(whole)
     for name in ALL:
         covariance = found[f"{name}_covariance"]
         assert covariance.dims == ("sample_1", "layer", "layer_2")
@@ -140,7 +141,7 @@ def test_workers_change_no_bit(whole: xr.Dataset) -> None:
     result = sample_initialization(
         NETWORK, INPUTS, members=12_000, seed=3, tensors=ALL, kept=1500, workers=2, device="cpu"
     )
-    alone = estimate(combine([whole, block(range(4, 12), ENSEMBLE)]))
+    alone = estimate_tensors(combine([whole, block(range(4, 12), ENSEMBLE)]))
     xr.testing.assert_identical(result, alone)
 
 
@@ -158,7 +159,7 @@ def test_progress_counts_to_the_end() -> None:
         ({"members": 0}, "members = 0; a multiple of 1000"),
         ({"members": 2500}, "members = 2500; a multiple of 1000"),
         ({"members": 1000}, "at least 2000"),
-        ({"dtype": "float16"}, "dtype: 'float16'; allowed: float32, float64"),
+        ({"dtype": "float16"}, "dtype: 'float16'; allowed: auto, float32, float64"),
         ({"device": "gpu"}, "device = 'gpu'; allowed: auto, cpu, cuda"),
         ({"sampler": "exact"}, "sampler: 'exact'; allowed: marginal, weights"),
         ({"tensors": ("K", "X")}, "tensors: 'X'; allowed: K, T3, V"),
@@ -248,7 +249,7 @@ def test_a_chunk_that_cannot_fit_says_so_beforehand() -> None:
 
 
 def test_a_chunk_beyond_the_memory_of_a_process_says_so_beforehand() -> None:
-    with pytest.raises(RgflowError, match=r"needs 0\.\d+ GiB; a process may use 0\.09 GiB"):
+    with pytest.raises(RgflowError, match=r"needs \d\.\d+ GiB; a process may use 0\.09 GiB"):
         sample_groups(NETWORK, INPUTS, range(1), ENSEMBLE, memory=1e8)
 
 
@@ -256,12 +257,12 @@ def test_blocks_that_do_not_belong_together(whole: xr.Dataset) -> None:
     with pytest.raises(RgflowError, match="group 1 is in two blocks"):
         combine([whole, block(range(1, 2), ENSEMBLE)])
     with pytest.raises(RgflowError, match="blocks differ in ensemble"):
-        combine([whole, block(range(4, 5), Ensemble(seed=4, tensors=ALL, kept=1500))])
+        combine([whole, block(range(4, 5), SamplingSpec(seed=4, tensors=ALL, kept=1500))])
     with pytest.raises(RgflowError, match="blocks differ in inputs"):
         combine([whole, sample_groups(NETWORK, 2 * INPUTS, range(4, 5), ENSEMBLE)])
     with pytest.raises(RgflowError, match="the ensemble has gaps"):
-        estimate(combine([block(range(1), ENSEMBLE), block(range(2, 3), ENSEMBLE)]))
+        estimate_tensors(combine([block(range(1), ENSEMBLE), block(range(2, 3), ENSEMBLE)]))
     with pytest.raises(RgflowError, match="one group"):
-        estimate(block(range(1), ENSEMBLE))
+        estimate_tensors(block(range(1), ENSEMBLE))
     with pytest.raises(RgflowError, match="no blocks"):
         combine([])

@@ -11,14 +11,15 @@ from torch import Tensor
 from rgflow.network import Network
 from rgflow.sampling.marginal import marginal_samples
 from rgflow.sampling.rng import Streams
-from rgflow.sampling.samples import Samples, Target
+from rgflow.sampling.samples import Samples
+from rgflow.sampling.target import Target
 
 MEMBERS = 5
 
 
 def draw(network: Network, x: Tensor, tensors: set[str], dtype: torch.dtype) -> Samples:
     target = Target(network, x, (1, 2, 4), frozenset(tensors), dtype)
-    streams = Streams("twins", 4, torch.device("cpu"))
+    streams = Streams("twins", torch.device("cpu"))
     return marginal_samples(target, MEMBERS, lambda stream: streams.generator(0, stream))
 
 

@@ -12,7 +12,8 @@ from scipy.stats import kstat
 from rgflow.network import Network
 from rgflow.sampling.estimators import ESTIMATORS, estimates, sample_means
 from rgflow.sampling.jackknife import jackknife, layer_covariance, standard_errors
-from rgflow.sampling.samples import Samples, Target, with_ntk
+from rgflow.sampling.samples import Samples, with_ntk
+from rgflow.sampling.target import Target
 
 ALL = frozenset({"K", "V", "Theta", "D", "F", "A", "B"})
 PLAIN = ESTIMATORS["plain"]

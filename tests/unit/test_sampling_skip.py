@@ -8,8 +8,9 @@ import torch
 
 from rgflow.network import Network
 from rgflow.sampling.estimators import sample_means
-from rgflow.sampling.samples import Samples, Target
+from rgflow.sampling.samples import Samples
 from rgflow.sampling.skip import first_moments, next_moments, with_skip
+from rgflow.sampling.target import Target
 
 XI_2 = 0.7
 TENSORS = frozenset({"K", "T3", "V"})

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from oracle_single import gaussian_mean
 
-from rgflow.activations.registry import Activation, activation
+from rgflow.activations.activation import Activation
+from rgflow.activations.registry import activation
 from rgflow.errors import RgflowError
 from rgflow.theory.criticality.susceptibility import chi_parallel, chi_perp, correlation_depth, h, mean_square
 

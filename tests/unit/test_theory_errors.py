@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from rgflow.activations.registry import names
+from rgflow.activations.registered import names
 from rgflow.errors import RgflowError
 from rgflow.network import Network
 from rgflow.theory.criticality.critical import critical

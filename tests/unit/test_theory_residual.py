@@ -11,6 +11,7 @@ import xarray as xr
 from dense_reference import dense_residual_theory
 
 from rgflow.activations.registry import activation
+from rgflow.architectures.residual import architecture_of
 from rgflow.errors import RgflowError
 from rgflow.network import Network
 from rgflow.theory.criticality.critical import critical
@@ -68,7 +69,7 @@ def test_only_what_is_asked_for_is_returned(tensors: tuple[str, ...]) -> None:
 def scale_invariant(a_minus: float, gamma: float, xi_1: float, depth: int) -> Network:
     """At criticality, K = 1.5 for the input sqrt(1.5 / C_W)."""
     sigma = activation("leaky_relu", slope=a_minus) if a_minus else activation("relu")
-    point = critical(sigma).with_skip(xi_1, gamma)
+    point = critical(sigma).of(architecture_of(xi_1, gamma))
     return Network(sigma, (1, *[10] * depth), point.C_b, point.C_W, xi_1=xi_1, xi_2=gamma)
 
 
@@ -101,7 +102,7 @@ def test_relu_coefficients_of_the_formula_sheet() -> None:
 def test_critical_residual_networks_keep_the_critical_kernel(name: str) -> None:
     """In the half-stable class K* is a fixed point; in the class K* = 0 the kernel falls by chi_parallel = 1 + O(K)."""
     point = critical(name)
-    residual = point.with_skip(0.8, 0.6)
+    residual = point.of(architecture_of(0.8, 0.6))
     start = point.K_star or 1e-6
     first = (start - point.C_b) / point.C_W
     C_b, C_W = ([plain, *[skipped] * 3] for plain, skipped in ((point.C_b, residual.C_b), (point.C_W, residual.C_W)))
@@ -121,7 +122,7 @@ def test_critical_residual_networks_keep_the_critical_kernel(name: str) -> None:
 )
 def test_no_critical_residual_network_without_a_decaying_skip(xi: tuple[float, float], message: str) -> None:
     with pytest.raises(RgflowError, match=message):
-        critical("relu").with_skip(*xi)
+        critical("relu").of(architecture_of(*xi))
 
 
 def test_odd_activation_has_no_three_point_correlator() -> None:

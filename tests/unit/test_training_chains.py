@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.linalg import expm
 
-from rgflow.theory.learning.chains import corners, exponentials, powers
+from rgflow.theory.learning.chains import corners, exponentials, matrix_powers
 from rgflow.theory.learning.dynamics import Dynamics
 
 THETA = np.array([0.3, 0.3 + 1e-13, 1.1, 2.6])  # two modes that no quotient of differences could tell apart
@@ -93,6 +93,6 @@ def test_exponentials_of_all_modes_at_once(time: float) -> None:
 
 def test_a_path_in_stages_is_the_path_at_once() -> None:
     w = [np.linspace(-0.9, 0.95, 7), np.array(0.3)]
-    staged = list(corners(w, [3, 4, 100, 1001], powers))[-1]
-    (at_once,) = corners(w, [1001], powers)
+    staged = list(corners(w, [3, 4, 100, 1001], matrix_powers))[-1]
+    (at_once,) = corners(w, [1001], matrix_powers)
     np.testing.assert_allclose(staged, at_once, rtol=1e-13)

@@ -14,7 +14,7 @@ from rgflow.task import Task
 from rgflow.training import chunk as chunk_module
 from rgflow.training.combine import combine_training, training_difference
 from rgflow.training.ensemble import train_block, train_ensemble
-from rgflow.training.jackknife import jackknife, unbiased_square
+from rgflow.training.jackknife import jackknife_errors, unbiased_square
 from rgflow.training.spec import TrainingSpec
 
 RNG = np.random.default_rng(5)
@@ -37,7 +37,7 @@ def test_jackknife_is_the_literal_delete_one_error() -> None:
         square = np.multiply.outer(means["x"], means["x"])
         return {"c": means["xx"] - unbiased_square(square, means["xx"], count)}
 
-    result = jackknife(covariance, groups)
+    result = jackknife_errors(covariance, groups)
     np.testing.assert_allclose(result["c"], np.cov(values.T), rtol=1e-12)
     left = np.array([np.cov(np.delete(values, k, axis=0).T) for k in range(9)])
     expected = np.sqrt(8 / 9 * ((left - left.mean(axis=0)) ** 2).sum(axis=0))

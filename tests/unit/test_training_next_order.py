@@ -16,7 +16,7 @@ from rgflow.theory.initialization.finite_width import finite_width_tensors, tens
 from rgflow.theory.learning.dynamics import Dynamics
 from rgflow.theory.learning.eigenbasis import eigenbasis
 from rgflow.theory.learning.infinite_width import train_spectrum
-from rgflow.theory.learning.next_order import State, covariance, moments
+from rgflow.theory.learning.next_order import State, covariance_in_time, moments
 from rgflow.theory.learning.parts import all_parts
 from rgflow.theory.learning.statistics import OutputTensors, row_statistics
 from rgflow.theory.learning.training import training_theory
@@ -89,7 +89,7 @@ def test_covariance_between_two_times() -> None:
     for _ in range(7):
         late.advance()
     states = [State(k, all_parts(fast.row, k)) for k in fast.dynamics.kernels((2, 7), test_count=1)]
-    found = covariance(fast.row, fast.basis, *states).sum(axis=0)
+    found = covariance_in_time(fast.row, fast.basis, *states).sum(axis=0)
     assert_close(found, by_component(literal_covariance(early, late), 2))
 
 

@@ -12,7 +12,7 @@ import xarray as xr
 from rgflow.errors import RgflowError
 from rgflow.network import Network
 from rgflow.theory.learning.bayes import bayes_theory
-from rgflow.theory.learning.dynamics import learned_fraction
+from rgflow.theory.learning.dynamics import gradient_descent_fraction
 from rgflow.theory.learning.output import output_kernels
 from rgflow.theory.learning.rate import learning_rate
 from rgflow.theory.learning.training import training_theory
@@ -145,7 +145,7 @@ def test_learned_fraction_is_accurate_for_all_rates(x: float, step: int) -> None
         exact_theta, exact_eta = mpmath.mpf(theta[0]), mpmath.mpf(eta)
         exact = (1 - (1 - exact_eta * exact_theta) ** step) / exact_theta if x else exact_eta * step
     # a rate near the stability limit amplifies the rounding of 1 - eta theta by the number of steps while it counts
-    assert learned_fraction(theta, eta, step)[0] == pytest.approx(float(exact), rel=2e-13, abs=0.0)
+    assert gradient_descent_fraction(theta, eta, step)[0] == pytest.approx(float(exact), rel=2e-13, abs=0.0)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from functools import partial
 import numpy as np
 import numpy.typing as npt
 
-from rgflow.activations.registry import Tower
+from rgflow.activations.activation import Tower
 
 Vector = npt.NDArray[np.float64]
 

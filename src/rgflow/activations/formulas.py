@@ -1,4 +1,6 @@
-"""The derivative towers of the registered activations.
+"""The activations known by name: their derivative towers, and in :data:`BUILDERS` what else theory needs of each.
+
+A new one is its tower and its entry there.
 
 Each function returns the list [sigma(z), sigma'(z), ..., sigma^(order)(z)] elementwise, for a numpy array or a torch
 tensor z. Derivatives of a kinked function are the regular part, at the kink itself that of one of its sides.
@@ -8,12 +10,17 @@ Formulas are arranged to neither overflow nor cancel at large |z|.
 from __future__ import annotations
 
 import math
-from functools import cache
+from collections.abc import Callable, Mapping
+from functools import cache, partial
+from typing import Any
 
 import numpy as np
 
+from rgflow.activations import in_place
+from rgflow.activations.activation import Tower
 from rgflow.activations.arrays import Array, is_tensor, namespace
 from rgflow.activations.jets import compose, power_tower, product, rescale
+from rgflow.errors import RgflowError
 
 _SQRT_2PI = math.sqrt(2 * math.pi)
 _FAR = 40.0  # exp(-z^2/2) underflows here: clipping keeps Hermite polynomials finite where their weight is zero
@@ -202,3 +209,74 @@ def erf(z: Array, order: int) -> list[Array]:
     """erf(z) = 2 Phi(sqrt(2) z) - 1."""
     derivatives = rescale(normal_distribution, z, order, math.sqrt(2))[1:] if order else []
     return [namespace(z).erf(z), *(2 * part for part in derivatives)]
+
+
+def _analytic(tower: Tower, radius: float, **properties: Any) -> dict[str, Any]:
+    return {"tower": tower, "analytic_radius": radius, "quadrature_radius": radius, **properties}
+
+
+def _entire(tower: Tower, length: float, **properties: Any) -> dict[str, Any]:
+    return {"tower": tower, "quadrature_radius": length, **properties}
+
+
+def _kinked(tower: Tower, *kinks: float, **properties: Any) -> dict[str, Any]:
+    return {"tower": tower, "kinks": kinks, **properties}
+
+
+def _leaky_relu(slope: float = 0.01) -> dict[str, Any]:
+    kinks = () if slope == 1 else (0.0,)
+    return _kinked(partial(leaky_relu, slope=slope), *kinks, slopes=(slope, 1.0))
+
+
+def _monomial(power: float = 2) -> dict[str, Any]:
+    if power != int(power) or power < 1:
+        raise RgflowError(f"monomial: power = {power!r}; allowed: an integer >= 1")
+    return _entire(partial(monomial, power=int(power)), math.inf, slopes=(1.0, 1.0) if power == 1 else None)
+
+
+def _softplus(beta: float = 1.0) -> dict[str, Any]:
+    _require_positive("softplus", "beta", beta)
+    return _analytic(partial(softplus, beta=beta), math.pi / beta)
+
+
+def _swish(beta: float = 1.0) -> dict[str, Any]:
+    _require_positive("swish", "beta", beta)
+    fast = partial(swish_fast, beta=beta)
+    return _analytic(partial(swish, beta=beta), math.pi / beta, fast=fast)
+
+
+def _elu(alpha: float = 1.0) -> dict[str, Any]:
+    return _kinked(partial(elu, alpha=alpha), 0.0)
+
+
+def _snake(frequency: float = 1.0) -> dict[str, Any]:
+    _require_positive("snake", "frequency", frequency)
+    return _entire(partial(snake, frequency=frequency), 2 / frequency)
+
+
+def _require_positive(name: str, key: str, value: float) -> None:
+    if not value > 0:
+        raise RgflowError(f"{name}: {key} = {value!r}; allowed: > 0")
+
+
+# what makes an activation of each name: keyword parameters in, attributes of Activation out
+BUILDERS: Mapping[str, Callable[..., dict[str, Any]]] = {
+    "perceptron": lambda: _kinked(perceptron, 0.0),
+    "linear": lambda: _entire(linear, math.inf, slopes=(1.0, 1.0)),
+    "relu": lambda: _kinked(relu, 0.0, slopes=(0.0, 1.0), in_place=in_place.RELU),
+    "leaky_relu": _leaky_relu,
+    "tanh": lambda: _analytic(tanh, math.pi / 2, fast=tanh_fast, in_place=in_place.TANH),
+    "sin": lambda: _entire(sin, 4.0),
+    "cos": lambda: _entire(cos, 4.0),
+    "sigmoid": lambda: _analytic(sigmoid, math.pi, in_place=in_place.SIGMOID),
+    "softplus": _softplus,
+    "swish": _swish,
+    "gelu": lambda: _entire(gelu, 2.6, fast=gelu_fast),
+    "erf": lambda: _entire(erf, 1.85),
+    "monomial": _monomial,
+    "elu": _elu,
+    "selu": lambda: _kinked(selu, 0.0),
+    "mish": lambda: _analytic(mish, 0.75 * math.pi),
+    "hard_tanh": lambda: _kinked(hard_tanh, -1.0, 1.0),
+    "snake": _snake,
+}

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-Tensor = Any  # torch.Tensor; torch is imported by those who have one
+TorchTensor = Any  # torch.Tensor; torch is imported by those who have one
 
 
 class InPlace(NamedTuple):
@@ -22,10 +22,10 @@ class InPlace(NamedTuple):
         c_0 .. c_3 in sigma' = c_0 [sigma > 0] + c_1 + c_2 sigma + c_3 sigma^2; c_0 alone or the others.
     """
 
-    value: Callable[[Tensor], Tensor]
+    value: Callable[[TorchTensor], TorchTensor]
     slope_of_value: tuple[float, float, float, float]
 
-    def slope(self, sigma: Tensor) -> Tensor:
+    def slope(self, sigma: TorchTensor) -> TorchTensor:
         """sigma'(z) given sigma(z)."""
         step, constant, linear, quadratic = self.slope_of_value
         if step:

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rgflow.activations.registry import Activation, activation
+from rgflow.activations.activation import Activation
+from rgflow.activations.registered import registered
 
 Function = Callable[..., Any]
 
@@ -103,7 +104,7 @@ def _with_settings(name: str | None, settings: Mapping[str, Any]) -> Activation 
     given = {key: value for key, value in settings.items() if key != "inplace"}
     if any(key not in _settings(known) or known.required.get(key, value) != value for key, value in given.items()):
         return None
-    return activation(known.name, **{here: float(given[key]) for key, here in known.parameters.items() if key in given})
+    return registered(known.name, {here: float(given[key]) for key, here in known.parameters.items() if key in given})
 
 
 def _name_of(function: Function) -> str | None:

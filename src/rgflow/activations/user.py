@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from rgflow.activations.activation import MAX_ORDER, Activation, Items
 from rgflow.activations.arrays import Array, is_tensor
 from rgflow.activations.detect import find_kinks, find_radius, find_slopes
-from rgflow.activations.registry import MAX_ORDER, Activation
 from rgflow.activations.torch_names import Function, registered_of
 from rgflow.errors import RgflowError
 
@@ -52,6 +52,11 @@ def own_activation(function: Function, parameters: Mapping[str, float]) -> Activ
     return (None if parameters else registered_of(function)) or _differentiated(_label(function), function, parameters)
 
 
+def is_file(name: str) -> bool:
+    """Whether a name is that of a function in a file."""
+    return ".py:" in name
+
+
 def load_activation(name: str, parameters: Mapping[str, float]) -> Activation:
     """The activation defined by ``name = "path/to/file.py:function"``, a function as :func:`own_activation` takes.
 
@@ -63,12 +68,17 @@ def load_activation(name: str, parameters: Mapping[str, float]) -> Activation:
     return _differentiated(name, _load_function(name), parameters)
 
 
+def _again(name: str, items: Items) -> Activation:
+    return load_activation(name, dict(items))
+
+
 def _differentiated(name: str, function: Function, parameters: Mapping[str, float]) -> Activation:
     found = Activation(
         name,
         tuple(parameters.items()),
         tower=_AutomaticTower(_in_torch(function), dict(parameters)),
-        function=None if ".py:" in name else function,
+        function=None if is_file(name) else function,
+        origin=_again if is_file(name) else None,
     )
     _check(found, function)
     return _with_shape(found, function)
@@ -91,6 +101,7 @@ def _with_shape(found: Activation, function: Function) -> Activation:
         analytic_radius=radius,
         quadrature_radius=radius,
         function=found.function,
+        origin=found.origin,
     )
 
 

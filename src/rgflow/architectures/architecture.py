@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from rgflow.errors import RgflowError
 
-Known = TypeVar("Known")
+Entry = TypeVar("Entry")
 
 
 class Architecture(ABC):
@@ -97,7 +97,7 @@ class Architecture(ABC):
             raise RgflowError(f"{self.label}: a critical {self.name} network needs a weaker skip connection, below 1")
         return share, share / self.scale**2
 
-    def choose(self, table: Mapping[str, Known], what: str) -> Known:
+    def choose(self, table: Mapping[str, Entry], what: str) -> Entry:
         """The entry of a table by names of architectures.
 
         Raises

@@ -2,69 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rgflow.data.sources import (
-    SYNTHETIC,
-    SYNTHETIC_LABELS,
-    Samples,
-    draw_circle,
-    draw_gaussian,
-    read_breast_cancer,
-    read_diabetes,
-    read_digits,
-    read_idx,
-    read_idx_labels,
-    read_npz,
-    read_npz_targets,
-)
+from rgflow.data.source import InputsAndTargets, Selection, Source
+from rgflow.data.sources import sources
 from rgflow.errors import RgflowError
 
 if TYPE_CHECKING:
     import xarray as xr
 
 _LARGEST, _SMALLEST = 1e100, 1e-100  # of inputs: their squares are summed
-
-
-@dataclass(frozen=True)
-class Selection:
-    """What to select; the keys of ``inputs`` in the configuration.
-
-    Attributes
-    ----------
-    source, path
-        Which data.
-    classes
-        Labels to keep, where targets are classes.
-    train, test
-        How many samples to learn and to predict.
-    probes
-        How many inputs serve at initialization.
-    features
-        Of the gaussian set.
-    normalization
-        See ``normalize``.
-    seed
-        Key of the choice.
-    targets
-        "classes": -1 and +1 or one-hot, by label; "values": real numbers as they are; "auto": what the source has.
-    """
-
-    source: str
-    classes: list[int]
-    train: int
-    test: int
-    probes: int
-    features: int
-    normalization: str
-    seed: int
-    path: str | None = None
-    targets: str = "auto"
 
 
 def select_inputs(selection: Selection) -> xr.Dataset:
@@ -106,21 +55,9 @@ def select_inputs(selection: Selection) -> xr.Dataset:
     )
 
 
-def read_source(selection: Selection) -> Samples:
+def read_source(selection: Selection) -> InputsAndTargets:
     """Inputs with the labels or values of the chosen source."""
-    count, path = 4 * (selection.train + selection.test), Path(selection.path or "")
-    sources: Mapping[str, Callable[[], Samples]] = {
-        "digits": read_digits,
-        "breast_cancer": read_breast_cancer,
-        "diabetes": read_diabetes,
-        "npz": lambda: read_npz(path),
-        "idx": lambda: read_idx(path),
-        "gaussian": lambda: draw_gaussian(count, selection.features, selection.seed),
-        "circle": lambda: draw_circle(count),
-    }
-    if selection.source not in sources:
-        raise RgflowError(f"inputs: source = {selection.source!r}; it must be one of {', '.join(sources)}")
-    return sources[selection.source]()
+    return _source(selection).read(selection)
 
 
 def check_selection(selection: Selection) -> None:
@@ -131,25 +68,26 @@ def check_selection(selection: Selection) -> None:
     RgflowError
         The source cannot be read, has too few samples, or no targets of the kind asked for.
     """
-    if selection.source in SYNTHETIC:
-        foreign = set(selection.classes) - set(SYNTHETIC_LABELS)
+    source = _source(selection)
+    if source.labels is not None:
+        foreign = set(selection.classes) - set(source.labels)
         if foreign and selection.targets != "values":
             raise RgflowError(
-                f"inputs: class {min(foreign)} has 0 samples in {selection.source}, whose labels are 0 and 1"
+                f"inputs: class {min(foreign)} has 0 samples in {selection.source}, whose labels are "
+                + " and ".join(map(str, source.labels))
             )
         return
-    known = _read_targets(selection)
+    known = source.targets(selection) if source.targets else source.read(selection)[1]
     if _are_classes(known, selection):
         _rows_of_classes(known, selection)
     else:
         _rows_of_values(len(known), selection)
 
 
-def _read_targets(selection: Selection) -> np.ndarray:
-    path = Path(selection.path or "")
-    if selection.source == "npz":
-        return read_npz_targets(path)
-    return read_idx_labels(path) if selection.source == "idx" else read_source(selection)[1]
+def _source(selection: Selection) -> Source:
+    if selection.source not in sources():
+        raise RgflowError(f"inputs: source = {selection.source!r}; it must be one of {', '.join(sources())}")
+    return sources()[selection.source]
 
 
 def normalize(x: np.ndarray, how: str) -> np.ndarray:

@@ -9,12 +9,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rgflow.activations.registry import Activation
+from rgflow.activations.activation import Activation
 from rgflow.errors import RgflowError
 from rgflow.gaussian.averages import Orders
 from rgflow.gaussian.kinked import KinkedMoments
 from rgflow.gaussian.moments import MAX_FACTORS, Array, Moments, product_index, subsets
-from rgflow.gaussian.parallel import apart_of
+from rgflow.gaussian.parallel import apartness
 from rgflow.gaussian.scale_invariant import ScaleInvariantMoments
 from rgflow.gaussian.smooth import SmoothMoments
 from rgflow.gaussian.vanishing import VanishingMoments
@@ -50,7 +50,7 @@ class Expectations:
         self, activation: Activation, K: ArrayLike, rtol: float = 1e-10, apart: ArrayLike | None = None
     ) -> None:
         covariance = _checked_covariance(K)
-        distances = apart_of(covariance) if apart is None else np.asarray(apart, dtype=np.float64)
+        distances = apartness(covariance) if apart is None else np.asarray(apart, dtype=np.float64)
         self._distinct, self._position = _distinct_inputs(covariance, distances)
         chosen = np.ix_(self._distinct, self._distinct)
         self._K = covariance[chosen]

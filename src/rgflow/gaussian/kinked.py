@@ -15,7 +15,7 @@ from functools import cached_property, partial
 import numpy as np
 from numpy.typing import NDArray
 
-from rgflow.activations.registry import MAX_ORDER, Activation
+from rgflow.activations.activation import MAX_ORDER, Activation
 from rgflow.errors import RgflowError
 from rgflow.gaussian.density import density_derivative
 from rgflow.gaussian.moments import MAX_FACTORS, Array, powers, product_scales, product_values, subsets

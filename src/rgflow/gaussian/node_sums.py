@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 from scipy.stats import qmc
 
-from rgflow.activations.registry import Activation, first_jump
+from rgflow.activations.activation import Activation, first_jump
 from rgflow.errors import RgflowError
 from rgflow.gaussian.moments import Array
 from rgflow.gaussian.nested import eliminate

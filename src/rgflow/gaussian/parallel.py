@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 from numpy.polynomial.hermite_e import hermeval
 
-from rgflow.activations.registry import MAX_ORDER, Activation
+from rgflow.activations.activation import MAX_ORDER, Activation
 from rgflow.gaussian.moments import Array
 from rgflow.gaussian.nodes import Vector, normal_density
 from rgflow.gaussian.single import line_rule
@@ -24,7 +24,7 @@ def parallel_pairs(K: Array) -> list[tuple[int, int]]:
     return list(zip(a.tolist(), b.tolist(), strict=True))
 
 
-def apart_of(K: Array) -> Array:
+def apartness(K: Array) -> Array:
     """1 - |correlation| as well as K tells it, 0 where that is rounding: parallel inputs stay parallel."""
     deviation = np.sqrt(K.diagonal())
     size = np.multiply.outer(deviation, deviation)

@@ -8,12 +8,12 @@ from itertools import product
 
 import numpy as np
 
-from rgflow.activations.registry import Activation
+from rgflow.activations.activation import Activation
 from rgflow.errors import RgflowError
 from rgflow.gaussian.moments import MAX_FACTORS, Array, powers, subsets
 from rgflow.gaussian.nodes import panel_rule
 from rgflow.gaussian.orthant import OrthantMoments
-from rgflow.gaussian.parallel import RESOLVED, apart_of
+from rgflow.gaussian.parallel import RESOLVED, apartness
 from rgflow.gaussian.planar import is_planar, plane_coordinates
 
 _EPS = float(np.finfo(np.float64).eps)
@@ -31,7 +31,7 @@ class ScaleInvariantMoments:
         assert activation.slopes is not None
         self.error = 4 * _EPS
         self._K, self._rtol, self._label = K, rtol, activation.label
-        self._apart = apart_of(K) if apart is None else apart
+        self._apart = apartness(K) if apart is None else apart
         self._minus, self._plus = activation.slopes
         self._kink = (self._plus - self._minus) ** 2
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.polynomial.hermite_e import hermeval
 from numpy.typing import ArrayLike, NDArray
 
-from rgflow.activations.registry import Activation, first_jump
+from rgflow.activations.activation import Activation, first_jump
 from rgflow.errors import RgflowError
 from rgflow.gaussian.nodes import Vector, normal_density, panel_rule, piecewise_edges, trapezoid_rule
 

@@ -9,7 +9,7 @@ from functools import cached_property, partial
 import numpy as np
 from numpy.typing import NDArray
 
-from rgflow.activations.registry import Activation
+from rgflow.activations.activation import Activation
 from rgflow.errors import RgflowError
 from rgflow.gaussian.moments import Array, product_scales, product_values, subsets
 from rgflow.gaussian.nested import Family, Group, Rule, group_means, groups, input_means, square_means

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from rgflow.activations.registry import MAX_ORDER, Activation
+from rgflow.activations.activation import MAX_ORDER, Activation
 from rgflow.gaussian.moments import Array, Moments, powers, product_values, subsets
 from rgflow.gaussian.single import distribution_mean
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rgflow.activations.registry import MAX_ORDER, Activation
+from rgflow.activations.activation import MAX_ORDER, Activation
 from rgflow.activations.registry import activation as find_activation
 from rgflow.calls import checked
 from rgflow.errors import RgflowError

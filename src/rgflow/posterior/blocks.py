@@ -19,13 +19,14 @@ from rgflow.network import Network
 from rgflow.posterior.combine import combine_posterior
 from rgflow.posterior.memory import check_memory
 from rgflow.posterior.particles import log_mean_exp
-from rgflow.posterior.predict import mean_kernel, outputs
+from rgflow.posterior.predict import mean_kernel, output_moments
 from rgflow.posterior.problem import Problem
 from rgflow.posterior.spec import (
     FEWEST_ISLANDS,
     MOST_ISLANDS,
+    Dtype,
     Inference,
-    Schedule,
+    TemperingSchedule,
     check_count,
     check_problem,
 )
@@ -46,13 +47,13 @@ def sample_posterior(
     islands: int = 32,
     particles: int = 256,
     seed: int,
-    dtype: str = "float64",
+    dtype: Dtype = "float64",
     device: str = "auto",
     workers: int = 1,
     cluster: str | None = None,
     progress: Progress | None = None,
 ) -> xr.Dataset:
-    """Condition networks of finite width on train data, without any expansion in 1/n.
+    """Condition networks of finite width on train data, without any expansion in 1/n (PDLT, chapter 6).
 
     The prior is the ensemble at initialization; a train target is an output plus Gaussian noise. The last layer is
     integrated out, the hidden layers are sampled by tempered sequential Monte Carlo in independent islands, and all
@@ -190,7 +191,7 @@ def sample_posterior_block(
     problem = _problem(network, task, inference, device, memory, blocks=len(islands))
     if schedule.attrs != problem.identity():
         raise RgflowError("schedule: the pilot is of another network, other data, settings or device")
-    run = partial(_island, network, task, inference, Schedule.of(schedule), device)
+    run = partial(_island, network, task, inference, TemperingSchedule.of(schedule), device)
     records = dict(map_tasks(run, islands, workers, cluster, progress))
     return _labelled([records[position] for position in range(len(islands))], task, islands, schedule)
 
@@ -205,13 +206,13 @@ def _problem(
 
 
 def _island(
-    network: Network, task: Task, inference: Inference, schedule: Schedule, device: str, label: int
+    network: Network, task: Task, inference: Inference, schedule: TemperingSchedule, device: str, label: int
 ) -> dict[str, Any]:
     """The moments of an island."""
     problem = Problem(network, task, inference, find_device(device))
     with one_thread(), torch.no_grad():
         prior, island = run_island(problem, schedule, label)
-        found = outputs(problem, island.particles.u, torch.softmax(island.log_weights, 0), label)
+        found = output_moments(problem, island.particles.u, torch.softmax(island.log_weights, 0), label)
         tensors = {
             "mean": found.mean,
             "second": found.second,
@@ -251,4 +252,4 @@ def _labelled(records: list[dict[str, Any]], task: Task, islands: range, schedul
     }
     coords = {"island": np.array(islands), "stage": schedule.stage.values, "power": [1, 2], **task.coordinates}
     block = xr.Dataset(data, coords).assign(schedule[["beta", "step"]].variables)
-    return block.assign_attrs(schedule.attrs, schedule=Schedule.of(schedule).to_json())
+    return block.assign_attrs(schedule.attrs, schedule=TemperingSchedule.of(schedule).to_json())

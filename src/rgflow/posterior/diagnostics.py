@@ -16,9 +16,17 @@ from rgflow.compute import find_device, one_thread
 from rgflow.errors import RgflowError
 from rgflow.network import Network
 from rgflow.posterior.memory import check_memory
-from rgflow.posterior.predict import given_kernel, kernels, with_test_rows
+from rgflow.posterior.predict import given_kernel, hidden_kernels, with_test_rows
 from rgflow.posterior.problem import Problem
-from rgflow.posterior.spec import FEWEST_ISLANDS, MOST_ISLANDS, Inference, Schedule, check_count, check_problem
+from rgflow.posterior.spec import (
+    FEWEST_ISLANDS,
+    MOST_ISLANDS,
+    Dtype,
+    Inference,
+    TemperingSchedule,
+    check_count,
+    check_problem,
+)
 from rgflow.posterior.tempering import FIRST_STEP, Island, run_island, run_pilot, tune
 from rgflow.task import Task
 
@@ -38,7 +46,7 @@ def posterior_diagnostics(
     particles: int = 16,
     draws: int = 20,
     seed: int,
-    dtype: str = "float64",
+    dtype: Dtype = "float64",
     device: str = "auto",
 ) -> xr.Dataset:
     """Whether the moves of a sampled posterior forget: chains of further moves at the posterior itself.
@@ -105,7 +113,7 @@ def _arviz() -> Any:
     raise RgflowError("posterior_diagnostics needs arviz-stats: pip install 'arviz-stats[xarray]' arviz-base")
 
 
-def _pilot(problem: Problem) -> tuple[Schedule, float]:
+def _pilot(problem: Problem) -> tuple[TemperingSchedule, float]:
     """The schedule, and a step tuned at b = 1."""
     schedule, island = run_pilot(problem)
     stream = problem.draws.stream(_PILOT_MOVES, 0)
@@ -115,7 +123,7 @@ def _pilot(problem: Problem) -> tuple[Schedule, float]:
 
 
 def _island_chains(
-    problem: Problem, schedule: Schedule, step: float, label: int, draws: int
+    problem: Problem, schedule: TemperingSchedule, step: float, label: int, draws: int
 ) -> tuple[np.ndarray, float]:
     """Chains (quantity, particle, draw) of an island and the fraction of moves accepted."""
     _, island = run_island(problem, schedule, label, moves=True)
@@ -130,7 +138,7 @@ def _island_chains(
 def _quantities(problem: Problem, island: Island, label: str) -> Iterator[torch.Tensor]:
     """(particles, quantities), some at a time along the quantities."""
     A, y = problem.task.train_count, problem.targets
-    Ghat = kernels(problem, with_test_rows(problem, island.particles.u, label))
+    Ghat = hidden_kernels(problem, with_test_rows(problem, island.particles.u, label))
     train = Ghat[:, :A, :A]
     yield island.particles.log_weight[:, None]
     yield torch.einsum("ai,pab,bi->p", y, train, y)[:, None] / A**2

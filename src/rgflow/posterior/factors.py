@@ -67,7 +67,7 @@ class Features:
 
 
 @dataclass(frozen=True)
-class Triangular:
+class LowerTriangular:
     """F = L, lower triangular, L L^T = G. Columns of samples that the ones before determine are zero.
 
     Attributes
@@ -105,8 +105,8 @@ class Triangular:
         return mix(self.C_W * (inverse.mT @ symmetric @ inverse), sigma)
 
 
-def smaller_factor(C_b: float, C_W: float, width: int, samples: int) -> Features | Triangular:
+def smaller_factor(C_b: float, C_W: float, width: int, samples: int) -> Features | LowerTriangular:
     """The factor with fewer rows of u, for a layer above ``width`` neurons: features if n + 1 <= N."""
     if width + 1 <= samples:
         return Features(C_b, C_W / width, width)
-    return Triangular(C_b, C_W / width)
+    return LowerTriangular(C_b, C_W / width)

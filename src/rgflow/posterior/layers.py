@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from rgflow.activations.registry import Activation
+from rgflow.activations.activation import Activation
 from rgflow.network import Network
 from rgflow.posterior.factors import Factor, smaller_factor
 from rgflow.sampling.algebra import covariance_factor, mix, tolerance

@@ -14,7 +14,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from rgflow.posterior.factors import Features, Triangular
+from rgflow.posterior.factors import Features, LowerTriangular
 from rgflow.sampling.algebra import mix, tolerance
 
 
@@ -42,7 +42,7 @@ class KernelLikelihood:
         y (N, n_L) float64.
     """
 
-    metric: Triangular
+    metric: LowerTriangular
     noise: float
     targets: Tensor
 

@@ -12,14 +12,14 @@ from rgflow.posterior.draws import Stream
 from rgflow.posterior.layers import Rows
 from rgflow.posterior.particles import Particles, evaluated, white
 from rgflow.posterior.problem import Problem
-from rgflow.posterior.spec import Stage
+from rgflow.posterior.spec import TemperingStage
 
 QUARTER_TURN = math.pi / 2.0  # the angle of a trajectory: near-independent draws where the likelihood is flat
 SWEEPS = 50  # of the move without gradients, in a stage
-Move = Callable[[Problem, Particles, Stage, Stream], tuple[Particles, float]]
+Move = Callable[[Problem, Particles, TemperingStage, Stream], tuple[Particles, float]]
 
 
-def rotation(problem: Problem, particles: Particles, stage: Stage, stream: Stream) -> tuple[Particles, float]:
+def rotation(problem: Problem, particles: Particles, stage: TemperingStage, stream: Stream) -> tuple[Particles, float]:
     """A Hamiltonian trajectory whose Gaussian part is an exact rotation of (u, p), kicked by the likelihood.
 
     With H = -b log w + u.u/2 + p.p/2 it is accepted with probability min(1, exp(H - H')). One step size, drawn around
@@ -39,7 +39,7 @@ def rotation(problem: Problem, particles: Particles, stage: Stage, stream: Strea
 
 
 def trajectory(
-    problem: Problem, particles: Particles, momentum: Rows, stage: Stage, steps: int
+    problem: Problem, particles: Particles, momentum: Rows, stage: TemperingStage, steps: int
 ) -> tuple[Particles, Rows]:
     """Half a kick, rotations by the step with kicks between, half a kick: reversible and volume preserving."""
     beta, step = stage
@@ -57,7 +57,9 @@ def energy(particles: Particles, momentum: Rows, beta: float) -> Tensor:
     return 0.5 * (_squares(particles.u) + _squares(momentum)) - beta * particles.log_weight
 
 
-def crank_nicolson(problem: Problem, particles: Particles, stage: Stage, stream: Stream) -> tuple[Particles, float]:
+def crank_nicolson(
+    problem: Problem, particles: Particles, stage: TemperingStage, stream: Stream
+) -> tuple[Particles, float]:
     """Sweeps of u' = u cos(step) + xi sin(step) with white xi, accepted with probability min(1, (w'/w)^b): no gradient."""
     moved = 0.0
     for _ in range(SWEEPS):

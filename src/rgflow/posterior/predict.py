@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from rgflow.posterior.draws import TEST_ROWS
-from rgflow.posterior.factors import Triangular
+from rgflow.posterior.factors import LowerTriangular
 from rgflow.posterior.layers import Rows
 from rgflow.posterior.problem import Problem, kernel_numbers
 
@@ -37,7 +37,7 @@ class Outputs:
     kernel: Tensor
 
 
-def outputs(problem: Problem, u: Rows, weights: Tensor, label: int | str) -> Outputs:
+def output_moments(problem: Problem, u: Rows, weights: Tensor, label: int | str) -> Outputs:
     """Weighted moments of particles; the test rows are those of the island ``label``."""
     N, n_L = len(problem.task.inputs), problem.targets.shape[1]
     zeros = problem.targets.new_zeros
@@ -45,7 +45,7 @@ def outputs(problem: Problem, u: Rows, weights: Tensor, label: int | str) -> Out
     counted = weights > 0.0
     arrays = [array[counted] for array in (*with_test_rows(problem, u, label), weights)]
     for *part, W in problem.parts(arrays, kernel_numbers(problem.network, N)):
-        Ghat = kernels(problem, part)
+        Ghat = hidden_kernels(problem, part)
         m, V = given_kernel(problem, Ghat)
         mean += W @ m
         second += m.T @ (W[:, None] * m)
@@ -61,7 +61,7 @@ def mean_kernel(problem: Problem, u: Rows, label: int | str) -> Tensor:
     """E Ghat (N, N) of particles with equal weights."""
     N = len(problem.task.inputs)
     parts = problem.parts(with_test_rows(problem, u, label), kernel_numbers(problem.network, N))
-    total = sum((kernels(problem, part).sum(0) for part in parts), problem.targets.new_zeros(N, N))
+    total = sum((hidden_kernels(problem, part).sum(0) for part in parts), problem.targets.new_zeros(N, N))
     return total / len(u[0])
 
 
@@ -75,10 +75,10 @@ def with_test_rows(problem: Problem, u: Rows, label: int | str) -> Rows:
     return full
 
 
-def kernels(problem: Problem, u: Rows) -> Tensor:
+def hidden_kernels(problem: Problem, u: Rows) -> Tensor:
     """Ghat (particles, N, N) of particles with all their rows."""
     C_b, C_W, *_ = problem.network.hyperparameters(problem.network.depth)
-    return Triangular(C_b, C_W / problem.network.widths[-2]).metric(problem.all.last(u))
+    return LowerTriangular(C_b, C_W / problem.network.widths[-2]).metric(problem.all.last(u))
 
 
 def given_kernel(problem: Problem, Ghat: Tensor) -> tuple[Tensor, Tensor]:

@@ -11,7 +11,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from rgflow.activations.registry import Activation
+from rgflow.activations.activation import Activation
 from rgflow.network import Network
 from rgflow.posterior.draws import Draws
 from rgflow.posterior.factors import Features, smaller_factor

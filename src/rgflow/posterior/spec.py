@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from numbers import Integral
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, get_args
 
 import numpy as np
 import xarray as xr
+from pydantic import Field, NonNegativeFloat
 
+from rgflow.calls import check_choice
 from rgflow.errors import RgflowError
 from rgflow.network import Network
 from rgflow.task import Task
@@ -18,7 +20,7 @@ from rgflow.theory.learning.conditioning import check_noise
 if TYPE_CHECKING:
     import torch
 
-DTYPES = ("float64", "float32")
+Dtype = Literal["float64", "float32"]
 FEWEST_PARTICLES = 8
 MOST_PARTICLES = 2**20
 FEWEST_ISLANDS = 2
@@ -28,18 +30,9 @@ MOST_SEED = 2**63 - 1
 
 @dataclass(frozen=True)
 class Inference:
-    """Settings of a sampled posterior.
+    """Settings of a sampled posterior; but for the noise those of the section ``bayes`` of a configuration.
 
-    Attributes
-    ----------
-    noise
-        Variance s^2 of the observation noise.
-    particles
-        Networks in an island.
-    seed
-        Selects the draws.
-    dtype
-        "float64" or "float32", of the whitened variables and activations; algebra between samples is always float64.
+    Every field is described where it stands.
 
     Raises
     ------
@@ -47,10 +40,13 @@ class Inference:
         A value that is not allowed: one line naming it.
     """
 
-    noise: float
-    particles: int
-    seed: int
-    dtype: str = "float64"
+    noise: Annotated[NonNegativeFloat, Field(description="variance s^2 of the observation noise")]
+    particles: Annotated[int, Field(ge=FEWEST_PARTICLES, le=MOST_PARTICLES, description="networks of an island")] = 256
+    seed: Annotated[int, Field(ge=0, le=MOST_SEED, description="selects the draws")] = 1
+    dtype: Annotated[
+        Dtype,
+        Field(description="of the whitened variables and activations; algebra between samples is always float64"),
+    ] = "float64"
 
     def __post_init__(self) -> None:
         check_noise(self.noise)
@@ -61,8 +57,7 @@ class Inference:
         }
         for name, value in valid.items():
             object.__setattr__(self, name, value)  # plain numbers: numpy's have no JSON
-        if self.dtype not in DTYPES:
-            raise RgflowError(f"dtype: {self.dtype!r}; allowed: {', '.join(DTYPES)}")
+        check_choice("dtype", self.dtype, get_args(Dtype))
 
     def torch_dtype(self) -> torch.dtype:
         """The dtype as torch's."""
@@ -105,7 +100,7 @@ def check_problem(network: Network, task: Task, noise: float) -> None:
         raise RgflowError("train_inputs are repeated; drop the repeated ones or give noise > 0")
 
 
-class Stage(NamedTuple):
+class TemperingStage(NamedTuple):
     """Where a stage raises the inverse temperature to, and the step of the move there."""
 
     beta: float
@@ -113,16 +108,16 @@ class Stage(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Schedule:
+class TemperingSchedule:
     """Stages of tempering, frozen; the last one has beta = 1, stays weighted and moves nothing."""
 
-    stages: tuple[Stage, ...]
+    stages: tuple[TemperingStage, ...]
 
     @classmethod
-    def of(cls, pilot: xr.Dataset) -> Schedule:
+    def of(cls, pilot: xr.Dataset) -> TemperingSchedule:
         """The schedule that a pilot found."""
         pairs = zip(pilot["beta"].values.tolist(), pilot["step"].values.tolist(), strict=True)
-        return cls(tuple(Stage(*pair) for pair in pairs))
+        return cls(tuple(TemperingStage(*pair) for pair in pairs))
 
     def to_json(self) -> str:
         """Canonical text; numbers come back to the bit."""

@@ -18,7 +18,7 @@ from rgflow.posterior.draws import PILOT, Stream
 from rgflow.posterior.moves import QUARTER_TURN, Move, crank_nicolson, rotation
 from rgflow.posterior.particles import Particles, effective_fraction, log_mean_exp, prior_particles, systematic
 from rgflow.posterior.problem import Problem
-from rgflow.posterior.spec import Schedule, Stage
+from rgflow.posterior.spec import TemperingSchedule, TemperingStage
 
 KEPT_FRACTION = 0.5  # alpha: effective sample size that a stage leaves
 PILOT_SIZE = 2  # particles of the pilot, in islands
@@ -81,7 +81,7 @@ class Island:
 
     def move(self, step: float, stream: Stream) -> float:
         """Move all particles once; the fraction that moved."""
-        stage = Stage(self.beta, step)
+        stage = TemperingStage(self.beta, step)
         self.particles, moved = move_of(self.problem)(self.problem, self.particles, stage, stream)
         return moved
 
@@ -109,7 +109,9 @@ def prior_island(problem: Problem, count: int, label: int | str, moves: bool) ->
     return Island(problem, particles)
 
 
-def run_island(problem: Problem, schedule: Schedule, label: int, moves: bool = False) -> tuple[Particles, Island]:
+def run_island(
+    problem: Problem, schedule: TemperingSchedule, label: int, moves: bool = False
+) -> tuple[Particles, Island]:
     """Follow the stages: the prior particles that an island begins with, and the island at the end, weighted.
 
     Parameters
@@ -130,7 +132,7 @@ def run_island(problem: Problem, schedule: Schedule, label: int, moves: bool = F
     return prior, island
 
 
-def run_pilot(problem: Problem) -> tuple[Schedule, Island]:
+def run_pilot(problem: Problem) -> tuple[TemperingSchedule, Island]:
     """Find the stages with particles of its own; the last one has no step.
 
     Raises
@@ -139,7 +141,7 @@ def run_pilot(problem: Problem) -> tuple[Schedule, Island]:
         No network drawn has a likelihood that can be computed, or too many stages.
     """
     island = prior_island(problem, PILOT_SIZE * problem.inference.particles, PILOT, moves=True)
-    stages: list[Stage] = []
+    stages: list[TemperingStage] = []
     step = FIRST_STEP
     island.reweight(next_beta(island))
     while island.beta < 1.0:
@@ -147,11 +149,11 @@ def run_pilot(problem: Problem) -> tuple[Schedule, Island]:
         island.resample(stream)
         step, moved = tune(island, step, stream)
         island.acceptance.append(moved)
-        stages.append(Stage(island.beta, step))
+        stages.append(TemperingStage(island.beta, step))
         if len(stages) == MOST_STAGES:
             raise RgflowError(f"{MOST_STAGES} stages reach b = {island.beta:.3g} of 1 only; give more noise")
         island.reweight(next_beta(island))
-    return Schedule((*stages, Stage(1.0, 0.0))), island
+    return TemperingSchedule((*stages, TemperingStage(1.0, 0.0))), island
 
 
 def next_beta(island: Island) -> float:

@@ -12,7 +12,7 @@ import xarray as xr
 from numpy.typing import NDArray
 from torch import nn
 
-from rgflow.activations.registry import Activation
+from rgflow.activations.activation import Activation
 from rgflow.activations.registry import activation as find_activation
 from rgflow.calls import checked
 from rgflow.errors import RgflowError

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,12 +20,10 @@ from rgflow.practice.columns import text
 from rgflow.practice.initialize import effective
 from rgflow.practice.learning import loss_after
 from rgflow.practice.measure import Measurement, measure
+from rgflow.practice.prediction import Prediction
 from rgflow.practice.reading import Reading
 from rgflow.theory.depth.single_input import single_input_theory
 from rgflow.theory.initialization.tensors import initialization_theory
-
-if TYPE_CHECKING:
-    from rgflow.practice.advice import Advice
 
 Array = NDArray[np.float64]
 
@@ -123,7 +121,7 @@ class Check:
         return f"{text(lines)}\n\n{self.networks} networks: {self.verdict}"
 
 
-def check(advice: Advice, reading: Reading, networks: int = 32, steps: int = 0, seed: int = 0) -> Check:
+def check(advice: Prediction, reading: Reading, networks: int = 32, steps: int = 0, seed: int = 0) -> Check:
     """Measure copies of a module and compare with the advice.
 
     Every copy gets new weights: those of `initialize_`, other modules by their own ``reset_parameters``. Probes are the first
@@ -162,7 +160,7 @@ def _unpredicted(found: Measurement) -> Iterator[Row]:
             yield _row(quantity, at + 1, path, samples[:, at])
 
 
-def _predicted(advice: Advice, reading: Reading, found: Measurement) -> Iterator[Row]:
+def _predicted(advice: Prediction, reading: Reading, found: Measurement) -> Iterator[Row]:
     assert advice.chain is not None
     assert advice.batch is not None
     point = effective(reading.layers, advice.wanted)
@@ -177,7 +175,7 @@ def _predicted(advice: Advice, reading: Reading, found: Measurement) -> Iterator
         yield _row(quantity, 0, "", sample, after.get(quantity, math.nan))
 
 
-def _loss_after(advice: Advice, point: Point, tensor: Array, steps: int) -> float:
+def _loss_after(advice: Prediction, point: Point, tensor: Array, steps: int) -> float:
     """Infinite width's mean loss after training; nan where it is not known."""
     assert advice.chain is not None
     assert advice.batch is not None

@@ -8,7 +8,8 @@ from functools import cache
 
 import numpy as np
 
-from rgflow.activations.registry import Activation, activation
+from rgflow.activations.activation import Activation
+from rgflow.activations.registry import activation
 from rgflow.errors import RgflowError
 from rgflow.gaussian.single import kinked_rule
 from rgflow.theory.criticality.critical import NONE, Criticality, critical

@@ -27,7 +27,7 @@ from rgflow.task import Task
 from rgflow.variables.library import document
 
 Array = NDArray[np.float64]
-Parameters = list[tuple[torch.Tensor, torch.Tensor]]
+Weights = list[tuple[torch.Tensor, torch.Tensor]]
 
 OPTIMIZERS = ("sgd", "adam")
 
@@ -135,7 +135,7 @@ def relative_rates(recipe: xr.Dataset, chain: Chain, optimizer: str) -> Array:
     return adam_scales(chain.widths[:-1]) if recipe["recipe"] == "groups" else np.ones((2, chain.depth))
 
 
-def draw_networks(chain: Chain, point: Point, members: int, seed: int) -> Parameters:
+def draw_networks(chain: Chain, point: Point, members: int, seed: int) -> Weights:
     """(biases, weights) of every layer for many networks, (member, 1, n_out) and (member, n_in, n_out), Gaussian."""
     generator = torch.Generator().manual_seed(seed)
     drawn = []
@@ -146,7 +146,7 @@ def draw_networks(chain: Chain, point: Point, members: int, seed: int) -> Parame
     return drawn
 
 
-def optimizer_of(networks: Parameters, scales: Array, rate: float, name: str) -> torch.optim.Optimizer:
+def optimizer_of(networks: Weights, scales: Array, rate: float, name: str) -> torch.optim.Optimizer:
     """Both update every entry by its own gradient alone, so the networks do not know of each other."""
     groups = [
         {"params": [parameter], "lr": rate * float(scales[kind, layer])}
@@ -156,13 +156,13 @@ def optimizer_of(networks: Parameters, scales: Array, rate: float, name: str) ->
     return torch.optim.SGD(groups, lr=rate) if name == "sgd" else torch.optim.Adam(groups, lr=rate)
 
 
-def mean_square_errors(chain: Chain, networks: Parameters, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+def mean_square_errors(chain: Chain, networks: Weights, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
     """Torch's mean square error of every network, (member,)."""
-    z = outputs(chain, networks, x)
+    z = network_outputs(chain, networks, x)
     return nn.functional.mse_loss(z, y.expand_as(z), reduction="none").mean(dim=(1, 2))
 
 
-def outputs(chain: Chain, networks: Parameters, x: torch.Tensor) -> torch.Tensor:
+def network_outputs(chain: Chain, networks: Weights, x: torch.Tensor) -> torch.Tensor:
     """Outputs of every network, (member, sample, output)."""
     z = x.expand(len(networks[0][0]), *x.shape)
     for signal, (bias, weight) in zip(_signals(chain), networks, strict=True):

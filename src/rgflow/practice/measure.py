@@ -6,7 +6,6 @@ import copy
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -16,10 +15,8 @@ from torch import nn
 from rgflow.errors import RgflowError
 from rgflow.practice.groups import parameter_groups
 from rgflow.practice.initialize import initialize_
+from rgflow.practice.prediction import Prediction
 from rgflow.practice.reading import Reading, read
-
-if TYPE_CHECKING:
-    from rgflow.practice.advice import Advice
 
 Array = NDArray[np.float64]
 
@@ -62,7 +59,7 @@ class _Bench:
     probes: torch.Tensor
 
 
-def measure(advice: Advice, reading: Reading, networks: int, steps: int, seed: int) -> Measurement:
+def measure(advice: Prediction, reading: Reading, networks: int, steps: int, seed: int) -> Measurement:
     """Measure networks; see :func:`rgflow.practice.check.check`."""
     if advice.batch is None:
         raise RgflowError("check needs inputs: advise(model, inputs)")
@@ -101,7 +98,7 @@ def least_alike(inputs: Array) -> tuple[int, ...]:
     return (0, int(np.argmin(similar)))
 
 
-def _bench(advice: Advice, reading: Reading, probes: torch.Tensor) -> _Bench:
+def _bench(advice: Prediction, reading: Reading, probes: torch.Tensor) -> _Bench:
     twin = copy.deepcopy(reading.model).eval()
     narrow = {torch.bfloat16, torch.float16} & {parameter.dtype for parameter in twin.parameters()}
     twin = twin.float() if narrow else twin
@@ -130,7 +127,7 @@ def _states(reading: Reading) -> Callable[[list[torch.Tensor]], list[torch.Tenso
     return states
 
 
-def _initialize(bench: _Bench, advice: Advice, seed: int) -> None:
+def _initialize(bench: _Bench, advice: Prediction, seed: int) -> None:
     """New weights: the advised ones, and their own for modules that theory does not know."""
     device = bench.probes.device
     generator = torch.Generator(device).manual_seed(seed)
@@ -198,7 +195,7 @@ def _require_deterministic(bench: _Bench) -> None:
         raise RgflowError("the module gives another output when called again, even in eval mode; it cannot be checked")
 
 
-def _train(bench: _Bench, advice: Advice, steps: int) -> float:
+def _train(bench: _Bench, advice: Prediction, steps: int) -> float:
     """Torch's loss after full-batch steps at the suggested rate."""
     assert advice.batch is not None
     x, y = (torch.as_tensor(values).to(bench.probes) for values in (advice.batch.raw, advice.batch.targets))

@@ -10,7 +10,8 @@ from typing import Any
 import torch
 from torch import fx, nn
 
-from rgflow.activations.registry import Activation, activation
+from rgflow.activations.activation import Activation
+from rgflow.activations.registry import activation
 from rgflow.errors import RgflowError
 
 _IDENTITIES = (

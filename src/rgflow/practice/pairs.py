@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import erfc
 
-from rgflow.activations.registry import Activation
+from rgflow.activations.activation import Activation
 from rgflow.gaussian.expectations import Expectations
 from rgflow.gaussian.nodes import Vector
 from rgflow.gaussian.single import line_rule, single_mean

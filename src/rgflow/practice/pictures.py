@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
@@ -12,19 +11,17 @@ from matplotlib.figure import Figure
 
 from rgflow.chapters.criticality.figures.phase_diagram import draw as draw_phases
 from rgflow.figures.style import CATEGORIES, FULL_WIDTH, THEORY, layer_axis, new_figure, styled
+from rgflow.practice.check import Check
 from rgflow.practice.predict import INITIALIZATIONS
+from rgflow.practice.prediction import Prediction
 from rgflow.theory.criticality.phase_diagram import phase_diagram
-
-if TYPE_CHECKING:
-    from rgflow.practice.advice import Advice
-    from rgflow.practice.check import Check
 
 _COLORS = dict(zip(INITIALIZATIONS, (CATEGORIES[1], THEORY), strict=True))
 _GRID = 25  # points along each axis of the phase diagram
 _RATE_NAMES = {"torch": "one torch rate for all", "tensor": "parameter_groups"}
 
 
-def pictures(advice: Advice, check: Check | None = None) -> Iterator[tuple[str, Figure]]:
+def pictures(advice: Prediction, check: Check | None = None) -> Iterator[tuple[str, Figure]]:
     """Captions and figures; those that need a prediction only where there is one.
 
     Parameters
@@ -94,7 +91,7 @@ def _shares(dataset: xr.Dataset) -> Figure:
     return figure
 
 
-def _phases(advice: Advice) -> Figure:
+def _phases(advice: Prediction) -> Figure:
     assert advice.chain is not None
     (sigma,) = set(advice.chain.activations)
     now, best = (advice.dataset.sel(initialization=name) for name in INITIALIZATIONS)

@@ -13,7 +13,8 @@ from itertools import pairwise
 import torch
 from torch import fx, nn
 
-from rgflow.activations.registry import Activation, activation
+from rgflow.activations.activation import Activation
+from rgflow.activations.registry import activation
 from rgflow.errors import RgflowError, UnsupportedModel
 from rgflow.practice.nodes import Nodes, function_activation, segment_activation
 from rgflow.practice.tracing import check_parameters, place, traced

@@ -7,17 +7,14 @@ from collections.abc import Iterable
 from html import escape
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from matplotlib.figure import Figure
 
 from rgflow.errors import RgflowError
+from rgflow.practice.check import Check
 from rgflow.practice.columns import rows
 from rgflow.practice.pictures import pictures
-
-if TYPE_CHECKING:
-    from rgflow.practice.advice import Advice
-    from rgflow.practice.check import Check
+from rgflow.practice.prediction import Prediction
 
 _STYLE = """
 body { font: 15px/1.45 sans-serif; max-width: 1150px; margin: 2em auto; padding: 0 1em; color: #222; }
@@ -33,7 +30,7 @@ _PAGE = """<!doctype html>
 """
 
 
-def save_report(advice: Advice, path: Path, check: Check | None = None) -> Path:
+def save_report(advice: Prediction, path: Path, check: Check | None = None) -> Path:
     """Write the page.
 
     Parameters
@@ -63,7 +60,7 @@ def save_report(advice: Advice, path: Path, check: Check | None = None) -> Path:
     return path
 
 
-def fragment(advice: Advice) -> str:
+def fragment(advice: Prediction) -> str:
     """Lines and table as HTML, for a notebook or the page."""
     lines = [*advice.lines, *(f"No prediction: {cut}" for cut in advice.unpredicted)]
     items = "".join(f"<li>{escape(line)}</li>" for line in lines)

@@ -19,10 +19,12 @@ from rgflow.inputs import Inputs
 from rgflow.network import Network
 from rgflow.sampling.chunks import checked_chunk_size, chunk_sampler, make_target
 from rgflow.sampling.estimators import Array, sample_means
-from rgflow.sampling.groups import combine, estimate, group_count
+from rgflow.sampling.groups import combine, estimate_tensors, group_count
+from rgflow.sampling.precision import with_precision
 from rgflow.sampling.rng import GROUP
-from rgflow.sampling.samples import Samples, Target
-from rgflow.sampling.spec import Ensemble
+from rgflow.sampling.samples import Samples
+from rgflow.sampling.spec import Dtype, Law, Sampler, SamplingSpec
+from rgflow.sampling.target import Target
 from rgflow.tensors import leg_names
 
 Progress = Callable[[int, int], None]
@@ -38,9 +40,9 @@ def sample_initialization(
     seed: int,
     tensors: Sequence[str] = ("K", "V", "Theta"),
     layers: Sequence[int] | None = None,
-    sampler: str = "marginal",
-    law: str = "normal",
-    dtype: str = "float32",
+    sampler: Sampler = "marginal",
+    law: Law = "normal",
+    dtype: Dtype = "auto",
     kept: int = 0,
     device: str = "auto",
     workers: int = 1,
@@ -48,6 +50,8 @@ def sample_initialization(
     progress: Progress | None = None,
 ) -> xr.Dataset:
     """Sample an ensemble of networks at initialization and estimate the tensors of the theory, with errors.
+
+    PDLT, chapters 4 and 8.
 
     Parameters
     ----------
@@ -58,7 +62,7 @@ def sample_initialization(
     members
         Networks to draw, a multiple of 1000 and at least 2000.
     seed, tensors, layers, sampler, law, dtype, kept
-        See :class:`rgflow.sampling.spec.Ensemble`.
+        See :class:`rgflow.sampling.spec.SamplingSpec`.
     device
         "auto", "cpu" or "cuda". Draws differ between the two.
     workers, cluster
@@ -74,16 +78,17 @@ def sample_initialization(
     three-point correlator E[z_i;1 z_j;2 z_j;3] of different neurons of a residual network; each with its standard
     error ``<name>_stderr`` (jackknife over groups of 1000) and, for fits over depth, the covariance between layers of its
     components of a single input, ``<name>_covariance`` (sample_1, layer, layer_2). Layer 1 is exact. Members kept one by one
-    are in ``preactivation`` and, where it was drawn of the same neurons, ``ntk``.
+    are in ``preactivation`` and, where it was drawn of the same neurons, ``ntk``. Attribute ``ensemble`` has all settings, the
+    precision that was chosen among them.
 
     Raises
     ------
     RgflowError
         A parameter that is not allowed, memory that does not suffice, or numbers that are not finite.
     """
-    ensemble = Ensemble(seed, tuple(tensors), sampler, law, None if layers is None else tuple(layers), dtype, kept)
+    ensemble = SamplingSpec(seed, tuple(tensors), sampler, law, None if layers is None else tuple(layers), dtype, kept)
     groups = range(group_count(members))
-    return estimate(
+    return estimate_tensors(
         sample_block(
             network, inputs, groups, ensemble, device=device, workers=workers, cluster=cluster, progress=progress
         )
@@ -94,7 +99,7 @@ def sample_block(
     network: Network,
     inputs: Inputs,
     groups: range,
-    ensemble: Ensemble,
+    ensemble: SamplingSpec,
     *,
     device: str = "auto",
     workers: int = 1,
@@ -117,6 +122,7 @@ def sample_block(
     -------
     The dataset of :func:`sample_groups`.
     """
+    ensemble = with_precision(ensemble, network, inputs)
     tasks = [groups[start : start + _GROUPS_PER_TASK] for start in range(0, len(groups), _GROUPS_PER_TASK)]
     sample = partial(sample_groups, network, inputs, ensemble=ensemble, device=device, memory=memory)
     return combine(block for _, block in map_tasks(sample, tasks, workers, cluster, progress))
@@ -126,7 +132,7 @@ def sample_groups(
     network: Network,
     inputs: Inputs,
     groups: range,
-    ensemble: Ensemble,
+    ensemble: SamplingSpec,
     device: str = "auto",
     memory: float | None = None,
 ) -> xr.Dataset:
@@ -147,7 +153,7 @@ def sample_groups(
     RgflowError
         As :func:`sample_initialization`.
     """
-    where = find_device(device)
+    where, ensemble = find_device(device), with_precision(ensemble, network, inputs)
     target = make_target(network, inputs, ensemble, where)
     size = checked_chunk_size(target, ensemble, memory)
     draw = chunk_sampler(target, ensemble)
@@ -209,7 +215,7 @@ def _labelled(means: dict[str, Array], kept: dict[str, Array], groups: range, la
     return xr.Dataset(variables, coords)
 
 
-def _identity(target: Target, ensemble: Ensemble, device: torch.device) -> dict[str, str]:
+def _identity(target: Target, ensemble: SamplingSpec, device: torch.device) -> dict[str, str]:
     """Attributes that blocks of one ensemble share."""
     network = target.network
     described = {

@@ -16,12 +16,13 @@ from rgflow.network import Network
 from rgflow.sampling.marginal import marginal_samples
 from rgflow.sampling.memory import Footprint
 from rgflow.sampling.rng import Streams, chunk_members
-from rgflow.sampling.samples import Samples, Target
-from rgflow.sampling.spec import Ensemble
+from rgflow.sampling.samples import Samples
+from rgflow.sampling.spec import SamplingSpec
+from rgflow.sampling.target import Target
 from rgflow.sampling.weights import weight_samples
 
 
-def make_target(network: Network, inputs: Inputs, ensemble: Ensemble, device: torch.device) -> Target:
+def make_target(network: Network, inputs: Inputs, ensemble: SamplingSpec, device: torch.device) -> Target:
     """What the samplers draw for an ensemble; checks network, inputs and settings against each other."""
     input_gram(network, inputs)
     if isinstance(inputs, xr.DataArray) and set(inputs.dims) == {"sample", "feature"}:
@@ -31,7 +32,7 @@ def make_target(network: Network, inputs: Inputs, ensemble: Ensemble, device: to
     return Target(network, x, layers, frozenset(ensemble.tensors), ensemble.torch_dtype())
 
 
-def checked_chunk_size(target: Target, ensemble: Ensemble, memory: float | None) -> int:
+def checked_chunk_size(target: Target, ensemble: SamplingSpec, memory: float | None) -> int:
     """Members drawn together.
 
     Parameters
@@ -61,7 +62,7 @@ def checked_chunk_size(target: Target, ensemble: Ensemble, memory: float | None)
     return size
 
 
-def footprint_of(target: Target, ensemble: Ensemble) -> Footprint:
+def footprint_of(target: Target, ensemble: SamplingSpec) -> Footprint:
     """Sizes of what is drawn for each member of an ensemble."""
     return Footprint(
         widths=target.network.widths[: target.layers[-1] + 1],
@@ -74,12 +75,12 @@ def footprint_of(target: Target, ensemble: Ensemble) -> Footprint:
     )
 
 
-def chunk_sampler(target: Target, ensemble: Ensemble) -> Callable[[int, int], Samples]:
+def chunk_sampler(target: Target, ensemble: SamplingSpec) -> Callable[[int, int], Samples]:
     """The function that draws (chunk, members)."""
     network = target.network
     skip = network.architecture.strengths.values()
     law = (network.activation.label, network.widths, network.C_b, network.C_W, len(target.x), *skip)
-    streams = Streams(repr((ensemble.seed, ensemble.sampler, ensemble.law, *law)), network.depth, target.x.device)
+    streams = Streams(repr((ensemble.seed, ensemble.sampler, ensemble.law, *law)), target.x.device)
 
     def draw(chunk: int, members: int) -> Samples:
         generator = partial(streams.generator, chunk)

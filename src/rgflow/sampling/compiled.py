@@ -18,7 +18,7 @@ import numpy as np
 
 Array = Any  # np.ndarray of float32 or float64
 OfValue = tuple[float, float, float, float]  # coefficients of sigma' as a function of sigma
-Hidden = tuple[Array, Array, Array, OfValue]  # u, sigma, sigma' (empty, if it follows from sigma), how it follows
+HiddenArrays = tuple[Array, Array, Array, OfValue]  # u, sigma, sigma' (empty, if it follows from sigma), how it follows
 Loop = TypeVar("Loop", bound=Callable[..., Any])
 
 
@@ -94,7 +94,7 @@ def generalized_inverse(factor: Array, out: Array) -> None:
 
 @_compiled
 def cotangents_below(
-    hidden: Hidden,
+    hidden: HiddenArrays,
     draws: tuple[Array, Array],
     cotangents: tuple[Array, Array],
     whitening: Array,
@@ -174,7 +174,7 @@ def _coefficients(
 
 
 @_compiled
-def neuron_sums(hidden: Hidden, whitening: Array, slope_sums: Array, pair_sums: Array, X: Array) -> None:
+def neuron_sums(hidden: HiddenArrays, whitening: Array, slope_sums: Array, pair_sums: Array, X: Array) -> None:
     """Sums over the neurons of a hidden layer for its input pairs a <= b, members last.
 
     Parameters

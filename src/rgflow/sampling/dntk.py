@@ -27,6 +27,7 @@ from rgflow.sampling.algebra import normal_rows
 from rgflow.sampling.estimators import Array
 from rgflow.sampling.groups import group_count
 from rgflow.sampling.rng import GROUP, Streams, chunk_members
+from rgflow.sampling.spec import DntkSpec
 from rgflow.tensors import leg_names
 
 _OUTPUTS = 2  # different neurons of the last layer, enough for every tensor
@@ -85,7 +86,7 @@ def sample_dntk(
     cluster: str | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> xr.Dataset:
-    """Sample networks with explicit weights and estimate P, Q, R, S, T, U of the last layer.
+    """Sample networks with explicit weights and estimate P, Q, R, S, T, U of the last layer (PDLT, chapters 11 and infinity).
 
     Parameters
     ----------
@@ -93,10 +94,8 @@ def sample_dntk(
         A plain network with a smooth activation and at least two outputs.
     inputs
         (sample, feature) array of N inputs.
-    members
-        Networks to draw, a multiple of 1000 and at least 2000.
-    seed
-        Selects the draws, in float64.
+    members, seed
+        See :class:`rgflow.sampling.spec.DntkSpec`; at least 2000 members.
     workers, cluster, progress
         See :func:`rgflow.compute.map_tasks`, whose tasks are groups of 1000. The result does not depend on them.
 
@@ -115,8 +114,9 @@ def sample_dntk(
     _check(network)
     x = checked_inputs(network, inputs)
     input_gram(network, x)
-    groups = range(group_count(members))
-    draw = partial(_group_means, network, x, seed)
+    spec = DntkSpec(members, seed)
+    groups = range(group_count(spec.members))
+    draw = partial(_group_means, network, x, spec.seed)
     drawn = dict(map_tasks(draw, groups, workers, cluster, progress))
     estimates = _estimates({name: np.stack([drawn[group][name] for group in groups]) for name in _MOMENTS})
     return estimates.expand_dims(layer=[network.depth])
@@ -165,7 +165,7 @@ def _group_means(network: Network, inputs: Array, seed: int, group: int) -> dict
     """Means over a group of 1000 networks, times n_{L-1}."""
     x = torch.as_tensor(inputs)
     size = chunk_members((_OUTPUTS * len(x)) ** 3 * _parameters(network), "cpu")
-    streams = Streams(repr(("dntk", seed, network)), 1, torch.device("cpu"))
+    streams = Streams(repr(("dntk", seed, network)), torch.device("cpu"))
     chunks = range(group * (GROUP // size), (group + 1) * (GROUP // size))
     with one_thread():
         means = [_moments(network, x, size, streams.generator(chunk, 0)) for chunk in chunks]

@@ -21,8 +21,8 @@ from rgflow.sampling.algebra import (
     tolerance,
 )
 from rgflow.sampling.hidden import Hidden, draw_hidden
-from rgflow.sampling.samples import Target
 from rgflow.sampling.skip import SkipMoments, first_moments, next_moments
+from rgflow.sampling.target import Target
 
 
 @dataclass(frozen=True, eq=False)

@@ -62,7 +62,7 @@ def combine(blocks: Iterable[xr.Dataset]) -> xr.Dataset:
     return joined[0].assign(joined[1].variables).assign_attrs(parts[0].attrs, device="+".join(devices))
 
 
-def estimate(groups: xr.Dataset) -> xr.Dataset:
+def estimate_tensors(groups: xr.Dataset) -> xr.Dataset:
     """Tensors with their errors from the groups 0, 1, ... of an ensemble.
 
     Returns

@@ -10,7 +10,7 @@ from torch import Tensor
 from rgflow.activations.in_place import InPlace
 from rgflow.sampling import compiled
 from rgflow.sampling.algebra import array, mix, normal_rows
-from rgflow.sampling.samples import Target
+from rgflow.sampling.target import Target
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +42,7 @@ class Hidden:
         assert self.slope is not None
         return self.slope
 
-    def arrays(self) -> compiled.Hidden:
+    def arrays(self) -> compiled.HiddenArrays:
         """The layer as compiled loops take it."""
         of_value = (0.0,) * 4 if self.in_place is None else self.in_place.slope_of_value
         slope = self.sigma.new_empty(0, 0, 0) if self.slope is None else self.slope

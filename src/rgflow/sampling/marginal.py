@@ -24,8 +24,9 @@ from torch import Tensor
 from rgflow.sampling.backward import backward
 from rgflow.sampling.forward import Forward, forward
 from rgflow.sampling.forward_ntk import cross_mean, ntk_forms, ntk_mean
-from rgflow.sampling.samples import Samples, Target, with_ntk
+from rgflow.sampling.samples import Samples, with_ntk
 from rgflow.sampling.skip import with_skip
+from rgflow.sampling.target import Target
 
 FORWARD = 0  # the stream of the forward pass; the backward pass from layer l has stream l - 1
 
@@ -59,7 +60,7 @@ def marginal_samples(target: Target, members: int, generator: Callable[[int], to
         ntk = torch.stack(
             [backward(passed.upto(layer), target.outputs, generator(layer - 1)) for layer in target.layers], 1
         )
-        samples = with_ntk(samples, ntk, target)
+        samples = with_ntk(samples, ntk, target.cross)
     return _with_forward_means(samples, passed, target) if target.forward_means else samples
 
 

@@ -20,7 +20,8 @@ import torch
 from torch import Tensor
 
 from rgflow.sampling.algebra import inner
-from rgflow.sampling.samples import Samples, Skip, Target
+from rgflow.sampling.samples import Samples, Skip
+from rgflow.sampling.target import Target
 
 
 class SkipMoments(NamedTuple):

@@ -6,43 +6,37 @@ import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from numbers import Integral
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Literal, get_args
+
+from pydantic import Field, NonNegativeInt
 
 from rgflow import tensors as records
+from rgflow.calls import check_choice
 from rgflow.errors import RgflowError
 from rgflow.network import Network
 from rgflow.sampling.estimators import ESTIMATORS
+from rgflow.sampling.groups import group_count
+from rgflow.sampling.rng import GROUP
 
 if TYPE_CHECKING:
     import torch
 
 SAMPLED_TENSORS = tuple(name for name in records.TENSORS if any(name in table for table in ESTIMATORS.values()))
-SAMPLERS = ("marginal", "weights")
-DTYPES = ("float32", "float64")
-LAWS = ("normal", "uniform", "truncated_normal", "discrete", "orthogonal")
+Sampler = Literal["marginal", "weights"]
+Law = Literal["normal", "uniform", "truncated_normal", "discrete", "orthogonal"]
+Dtype = Literal["auto", "float32", "float64"]
+if TYPE_CHECKING:
+    SampledTensor = str
+else:
+    SampledTensor = Literal[SAMPLED_TENSORS]
 _ANY_ROWS = tuple(name for name, one in ESTIMATORS["plain"].items() if not one.independent)
 
 
 @dataclass(frozen=True)
-class Ensemble:
-    """Settings of an ensemble.
+class SamplingSpec:
+    """Settings of an ensemble; those of the section ``ensemble`` of a configuration.
 
-    Attributes
-    ----------
-    seed
-        Selects the draws.
-    tensors
-        Tensors to estimate, of K, V, V6, Theta, D, F, A, B, or of K, T3, V, Theta for a residual network.
-    sampler
-        "marginal" never draws a weight; "weights" draws them all.
-    law
-        Law of the weights: "normal", or for the weight sampler "uniform", "truncated_normal", "discrete", "orthogonal".
-    layers
-        Layers to report, increasing; None means all.
-    dtype
-        "float32" or "float64", of preactivations and cotangents; algebra between inputs is always float64.
-    kept
-        The first members whose preactivations (and NTK, if it is drawn) are kept one by one.
+    Every field is described where it stands; of a residual network the tensors K, T3, V and Theta are known.
 
     Raises
     ------
@@ -50,31 +44,46 @@ class Ensemble:
         A value that is not allowed: one line naming it.
     """
 
-    seed: int
-    tensors: tuple[str, ...] = ("K", "V", "Theta")
-    sampler: str = "marginal"
-    law: str = "normal"
-    layers: tuple[int, ...] | None = None
-    dtype: str = "float32"
-    kept: int = 0
+    seed: Annotated[NonNegativeInt, Field(description="selects the draws")] = 1
+    tensors: Annotated[
+        tuple[SampledTensor, ...],
+        Field(min_length=1, description="of residual networks K, T3, V, Theta; T3 of these only"),
+    ] = ("K", "V", "Theta")
+    sampler: Annotated[Sampler, Field(description="marginal never draws a weight, weights draws them all")] = "marginal"
+    law: Annotated[
+        Law,
+        Field(
+            description="of the weights, that of theory or, with sampler weights, others that share its infinite width"
+        ),
+    ] = "normal"
+    layers: Annotated[tuple[int, ...] | None, Field(description="layers to report, increasing; null: all")] = None
+    dtype: Annotated[
+        Dtype,
+        Field(
+            description="of preactivations and cotangents (algebra between inputs is always float64); auto: float32 unless"
+            " inputs come too close to each other for it"
+        ),
+    ] = "auto"
+    kept: Annotated[
+        NonNegativeInt, Field(description="first members whose preactivations and NTK are kept one by one")
+    ] = 0
 
     def __post_init__(self) -> None:
-        for name, value, allowed in (
-            ("sampler", self.sampler, SAMPLERS),
-            ("law", self.law, LAWS),
-            ("dtype", self.dtype, DTYPES),
-            *(("tensors", tensor, SAMPLED_TENSORS) for tensor in self.tensors),
-        ):
-            if value not in allowed:
-                raise RgflowError(f"{name}: {value!r}; allowed: {', '.join(allowed)}")
+        object.__setattr__(self, "tensors", tuple(self.tensors))
+        for name, allowed in _CHOICES.items():
+            check_choice(name, getattr(self, name), allowed)
+        self._check_tensors()
+        for name in ("seed", "kept"):
+            object.__setattr__(self, name, _count(name, getattr(self, name)))
+        self._check_law()
+
+    def _check_tensors(self) -> None:
         if not self.tensors:
             raise RgflowError(f"tensors is empty; allowed: {', '.join(SAMPLED_TENSORS)}")
-        for name in ("seed", "kept"):
-            number = getattr(self, name)
-            if not isinstance(number, Integral) or number < 0:
-                raise RgflowError(f"{name} = {number!r}; allowed: an integer >= 0")
-            object.__setattr__(self, name, int(number))  # numpy's integers have no JSON
-        self._check_law()
+        for tensor in self.tensors:
+            check_choice("tensors", tensor, SAMPLED_TENSORS)
+            if self.tensors.count(tensor) > 1:
+                raise RgflowError(f"tensors: {tensor!r} is listed twice")
 
     def _check_law(self) -> None:
         if self.sampler == "marginal" and self.law != "normal":
@@ -94,7 +103,7 @@ class Ensemble:
             known of this kind of network.
         """
         estimators = network.architecture.choose(ESTIMATORS, "sampling")
-        _check_known(self.tensors, network.architecture.name)
+        check_known(self.tensors, network.architecture.name)
         layers = tuple(range(1, network.depth + 1)) if self.layers is None else self.layers
         if not layers or list(layers) != sorted(set(layers) & set(range(1, network.depth + 1))):
             raise RgflowError(f"layers = {list(layers)}; they must increase within 1..{network.depth}")
@@ -105,7 +114,7 @@ class Ensemble:
         return layers
 
     def torch_dtype(self) -> torch.dtype:
-        """The dtype as torch's."""
+        """The dtype as torch's, once it is not "auto" any more."""
         import torch
 
         return {"float32": torch.float32, "float64": torch.float64}[self.dtype]
@@ -115,12 +124,44 @@ class Ensemble:
         return json.dumps(asdict(self), sort_keys=True)
 
 
-def check_tensors(tensors: Iterable[str], residual: bool) -> None:
-    """Raise one line if a tensor is not known of residual networks, or of plain ones."""
-    _check_known(tensors, "residual" if residual else "plain")
+@dataclass(frozen=True)
+class DntkSpec:
+    """Settings of an ensemble whose networks are differentiated; the section ``dntk`` of a configuration.
+
+    Raises
+    ------
+    RgflowError
+        A value that is not allowed: one line naming it.
+    """
+
+    members: Annotated[
+        int,
+        Field(
+            ge=2 * GROUP,
+            multiple_of=GROUP,
+            le=10**12,
+            description=f"networks, a multiple of {GROUP}; differentiated one by one, so keep them narrow",
+        ),
+    ]
+    seed: Annotated[NonNegativeInt, Field(description="selects the draws, in float64")] = 1
+
+    def __post_init__(self) -> None:
+        group_count(self.members)
+        object.__setattr__(self, "seed", _count("seed", self.seed))
 
 
-def _check_known(tensors: Iterable[str], architecture: str) -> None:
+def _count(name: str, value: object) -> int:
+    """The value as an integer of Python: numpy's have no JSON."""
+    if not isinstance(value, Integral) or value < 0:
+        raise RgflowError(f"{name} = {value!r}; allowed: an integer >= 0")
+    return int(value)
+
+
+_CHOICES = {"sampler": get_args(Sampler), "law": get_args(Law), "dtype": get_args(Dtype)}
+
+
+def check_known(tensors: Iterable[str], architecture: str) -> None:
+    """Raise one line if a tensor is not known of an architecture."""
     known = ESTIMATORS[architecture]
     for name in tensors:
         if architecture in records.TENSORS[name].vanishes_in:

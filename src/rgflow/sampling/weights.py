@@ -10,15 +10,16 @@ import torch
 from torch import Tensor
 
 from rgflow.sampling.algebra import inner, normal_rows
-from rgflow.sampling.samples import Samples, Target, start_ntk, with_ntk
+from rgflow.sampling.samples import Samples, start_ntk, with_ntk
 from rgflow.sampling.skip import SkipMoments, first_moments, next_moments, with_skip
+from rgflow.sampling.target import Target
 
 STREAM = 0
 _CUT = 2.0  # standard deviations at which the truncated normal ends
 WeightLaw = Callable[[tuple[int, ...], torch.dtype, torch.Generator], Tensor]
 
 
-class Layer(NamedTuple):
+class DrawnLayer(NamedTuple):
     """The forward pass at layer l: weights, metric, rate and skip as in the marginal sampler, and the activations."""
 
     weights: Tensor  # (members, n_l, n_{l-1})
@@ -44,7 +45,7 @@ def weight_samples(target: Target, members: int, generator: Callable[[int], torc
     law
         WeightLaw of the weights, of :data:`WEIGHT_LAWS`. Biases are normal.
     """
-    layers = forward(target, members, generator(STREAM), WEIGHT_LAWS[law])
+    layers = weight_forward(target, members, generator(STREAM), WEIGHT_LAWS[law])
     reported = [layers[layer - 1] for layer in target.layers]
     samples = Samples(
         metric=torch.stack([layer.metric.expand(members, -1, -1) for layer in reported], 1),
@@ -55,16 +56,17 @@ def weight_samples(target: Target, members: int, generator: Callable[[int], torc
     if not target.ntk:
         return samples
     ntk = torch.stack(
-        [backward(layers[:layer], target.outputs, target.network.architecture.skip) for layer in target.layers], 1
+        [weight_backward(layers[:layer], target.outputs, target.network.architecture.skip) for layer in target.layers],
+        1,
     )
-    return with_ntk(samples, ntk, target)
+    return with_ntk(samples, ntk, target.cross)
 
 
-def forward(target: Target, members: int, generator: torch.Generator, law: WeightLaw) -> list[Layer]:
+def weight_forward(target: Target, members: int, generator: torch.Generator, law: WeightLaw) -> list[DrawnLayer]:
     """Draw the layers 1, 2, ... up to the last reported one."""
     sigma, moment = target.x.to(target.dtype).expand(members, -1, -1), target.first_moment
     network, skip = target.network, first_moments(target)
-    layers: list[Layer] = []
+    layers: list[DrawnLayer] = []
     for index in range(1, target.layers[-1] + 1):
         C_b, C_W, lambda_b, lambda_W = network.hyperparameters(index)
         width, width_below = target.width(index), sigma.shape[-1]
@@ -77,14 +79,14 @@ def forward(target: Target, members: int, generator: torch.Generator, law: Weigh
         sigma, slope = (
             network.activation_of(index).value_and_derivative(z) if hidden else (z, z)
         )  # the top has no sigma
-        layers.append(Layer(weights, C_b + C_W * moment, lambda_b + lambda_W * moment, z, sigma, slope, skip))
+        layers.append(DrawnLayer(weights, C_b + C_W * moment, lambda_b + lambda_W * moment, z, sigma, slope, skip))
         moment = inner(sigma, sigma) / width
         if hidden and not network.architecture.alike:
             skip = next_moments(target, z)
     return layers
 
 
-def backward(layers: list[Layer], outputs: int, skip: float) -> Tensor:
+def weight_backward(layers: list[DrawnLayer], outputs: int, skip: float) -> Tensor:
     """NTK of the leading neurons of the last of ``layers``: (members, output, output, N, N)."""
     top = layers[-1]
     members, N, _ = top.z.shape

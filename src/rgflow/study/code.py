@@ -2,7 +2,8 @@
 
 Comments, docstrings and layout do not enter, so only an edit that can change a result changes the digest. The closure is
 followed without importing anything: ``import`` statements are read wherever they stand, inside functions too. A package's
-``__init__`` counts as part of it, the lazy public names of ``rgflow`` itself do not.
+``__init__`` counts as part of it, the lazy public names of ``rgflow`` itself do not. Where an ``__init__`` imports
+``pkgutil``, the package finds its modules itself, and all of them count.
 """
 
 from __future__ import annotations
@@ -68,8 +69,16 @@ def _imports(module: str) -> frozenset[str]:
     """Modules of the package that ``module`` names in import statements, with the packages around them."""
     named = {name for node in _runtime_nodes(_parse(module)) for name in _imported_names(node)}
     existing = {name for name in named if _file(name) is not None}
+    if _finds_modules(module):
+        existing |= {f"{module}.{file.stem}" for file in _ROOT.joinpath(*module.split(".")[1:]).glob("[!_]*.py")}
     around = {".".join(name.split(".")[:depth]) for name in existing for depth in range(2, name.count(".") + 1)}
     return frozenset((existing | around) - {_PACKAGE})
+
+
+def _finds_modules(module: str) -> bool:
+    file = _file(module)
+    imported = (alias.name for node in _parse(module).body if isinstance(node, ast.Import) for alias in node.names)
+    return file is not None and file.name == "__init__.py" and "pkgutil" in imported
 
 
 def _runtime_nodes(node: ast.AST) -> Iterator[ast.AST]:

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     import xarray as xr
 
 Labels = dict[str, str]
-Cost = tuple[float, float]  # seconds and bytes of a job
-Point = tuple[float, float]  # work and seconds
+_Cost = tuple[float, float]  # seconds and bytes of a job
+_Point = tuple[float, float]  # work and seconds
 
 _LONGEST_PROBE = 2.0  # seconds
 _HOUR = 3600.0
@@ -114,13 +114,13 @@ class _Probe:
         self.study, self.requests = study, Requests(study)
         self._computed: dict[tuple[str, tuple[str, ...]], xr.Dataset] = {}
 
-    def cost(self, stage: Stage, cells: Sequence[Labels]) -> Callable[[Labels], Cost]:
+    def cost(self, stage: Stage, cells: Sequence[Labels]) -> Callable[[Labels], _Cost]:
         """Seconds and bytes of a job as a function of its labels."""
         if stage.cost.piece is None:
             return lambda labels: (0.0, self._stored_bytes(stage, labels))
         fits = {key: self._fit(stage, own) for key, own in _by_activation(cells).items()}
 
-        def cost(labels: Labels) -> Cost:
+        def cost(labels: Labels) -> _Cost:
             seconds, bytes_per_layer = fits[labels.get("activation", "")]
             return seconds(self.requests.work(stage.name, labels)), bytes_per_layer * _depth(labels)
 
@@ -139,7 +139,7 @@ class _Probe:
             lambda labels: self._measured(stage, labels),
         )
 
-    def _measured(self, stage: Stage, labels: Labels) -> Cost:
+    def _measured(self, stage: Stage, labels: Labels) -> _Cost:
         """Time and size of a whole job, from a piece of it."""
         spec = json.loads(self.study.spec(stage.name, labels))
         assert stage.cost.piece is not None
@@ -167,7 +167,7 @@ class _Probe:
 
 
 def _two_points(
-    cells: Sequence[Labels], work: Callable[[Labels], float], measure: Callable[[Labels], Cost]
+    cells: Sequence[Labels], work: Callable[[Labels], float], measure: Callable[[Labels], _Cost]
 ) -> tuple[Callable[[float], float], float]:
     """Seconds as a function of work, from the smallest cell and the largest affordable one; and bytes per layer."""
     smallest = min(cells, key=work)
@@ -193,7 +193,7 @@ def _depth(labels: Labels) -> int:
     return int(labels.get("depth", 1))
 
 
-def _affine(points: Sequence[Point]) -> Callable[[float], float]:
+def _affine(points: Sequence[_Point]) -> Callable[[float], float]:
     """Seconds as a function of work through one or two points, never falling; one point means proportionality."""
     (work, seconds), (more_work, more_seconds) = points[0], points[-1]
     if more_work <= work or more_seconds <= seconds:

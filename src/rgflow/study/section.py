@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import MISSING, fields
+from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any, get_type_hints
 
 from pydantic import create_model, model_validator
@@ -12,7 +12,9 @@ from rgflow.errors import RgflowError
 from rgflow.settings import Settings
 
 
-def section_of(settings: type[Any], base: type[Settings] = Settings, without: Iterable[str] = ()) -> type[Settings]:
+def section_of(
+    settings: type[Any], base: type[Settings] = Settings, without: Mapping[str, Any] | None = None, **defaults: Any
+) -> type[Settings]:
     """A section with the fields of a settings class of the library, checked as that class checks them.
 
     Parameters
@@ -22,18 +24,20 @@ def section_of(settings: type[Any], base: type[Settings] = Settings, without: It
     base
         Section whose fields it has too.
     without
-        Fields that are not for a configuration to set.
+        Fields that are not such a setting, with a value that stands in their place in the check.
+    defaults
+        Defaults of a configuration where they are others than the library's, or where it has none.
     """
-    hints, left_out = get_type_hints(settings, include_extras=True), set(without)
+    hints, absent = get_type_hints(settings, include_extras=True), without or {}
     own = {
-        field.name: (hints[field.name], field.default if field.default is not MISSING else ...)
+        field.name: (hints[field.name], defaults.get(field.name, field.default))
         for field in fields(settings)
-        if field.name not in left_out
+        if field.name not in absent
     }
 
     def accepted(section: Any) -> Any:
         try:
-            settings(**{name: getattr(section, name) for name in own})
+            settings(**{name: getattr(section, name) for name in own}, **absent)
         except RgflowError as error:
             raise ValueError(str(error)) from None
         return section

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 import torch
 
-Batch = tuple[torch.Tensor, torch.Tensor]
+TrainBatch = tuple[torch.Tensor, torch.Tensor]
 
 
-def full_batches(inputs: torch.Tensor, targets: torch.Tensor) -> Iterator[Batch]:
+def full_batches(inputs: torch.Tensor, targets: torch.Tensor) -> Iterator[TrainBatch]:
     """Yield the whole train set, inputs (sample, n_0) and targets (sample, n_L), without end."""
     while True:
         yield inputs, targets
@@ -17,7 +17,7 @@ def full_batches(inputs: torch.Tensor, targets: torch.Tensor) -> Iterator[Batch]
 
 def mini_batches(
     inputs: torch.Tensor, targets: torch.Tensor, members: int, batch_size: int, generator: torch.Generator
-) -> Iterator[Batch]:
+) -> Iterator[TrainBatch]:
     """Yield batches with inputs (member, batch, n_0) and targets (member, batch, n_L) without end.
 
     Every epoch goes through the samples once, in an independent random order for each member; its last batch is smaller

@@ -17,7 +17,7 @@ from rgflow.errors import RgflowError
 from rgflow.network import Network
 from rgflow.sampling.rng import Streams
 from rgflow.task import Task
-from rgflow.training.batches import Batch, full_batches, mini_batches
+from rgflow.training.batches import TrainBatch, full_batches, mini_batches
 from rgflow.training.frozen import Frozen
 from rgflow.training.losses import output_cotangent
 from rgflow.training.mlp import (
@@ -25,9 +25,9 @@ from rgflow.training.mlp import (
     Parameters,
     cotangents,
     draw_parameters,
-    forward,
     outputs,
     preactivations,
+    run_forward,
     with_twins,
 )
 from rgflow.training.ntk import empirical_ntk
@@ -75,7 +75,7 @@ class Chunk:
         self.dtype, self.device = getattr(torch, spec.dtype), device
         self.size = members_per_chunk(network, task.train_count)
         self.index = index
-        self.streams = Streams(_key(network, spec.seed), count=2, device=self.device)
+        self.streams = Streams(_key(network, spec.seed), self.device)
         self.inputs = self._tensor(task.inputs)
         self.train_inputs, self.train_targets = self._tensor(task.train_inputs), self._tensor(task.train_targets)
         self.parameters = self._draw()
@@ -104,12 +104,12 @@ class Chunk:
         cotangent_of = output_cotangent(self.spec.loss)
         buffers = Buffers(self.parameters)
         for inputs, targets in self._batches():
-            run = forward(self.network, self.parameters, inputs, buffers)
+            run = run_forward(self.network, self.parameters, inputs, buffers)
             for layer, cotangent in cotangents(self.parameters, run, cotangent_of(run.outputs, targets), buffers):
                 optimizer.update(layer, cotangent, run.signals[layer - 1])
             yield
 
-    def _batches(self) -> Iterator[Batch]:
+    def _batches(self) -> Iterator[TrainBatch]:
         if self.spec.batch_size is None:
             return full_batches(self.train_inputs, self.train_targets)
         order = self.streams.generator(self.index, _ORDER)

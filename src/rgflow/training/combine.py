@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from rgflow.errors import RgflowError
 from rgflow.training.controls import control_means
-from rgflow.training.excess import Known, excess
+from rgflow.training.excess import KnownMeans, excess
 from rgflow.training.frozen import Frozen
-from rgflow.training.jackknife import Estimator, Means, jackknife, unbiased_square
+from rgflow.training.jackknife import GroupEstimator, Means, jackknife_errors, unbiased_square
 
 Array = NDArray[np.float64]
 
@@ -76,7 +76,7 @@ def combine_training(
     """
     groups = join_blocks(blocks)
     estimator, means = _estimator(groups, tensors, controls)
-    return _labelled(groups, jackknife(estimator, means))
+    return _labelled(groups, jackknife_errors(estimator, means))
 
 
 def training_difference(
@@ -112,7 +112,7 @@ def training_difference(
         old, new = before(_without("first", both), count), after(_without("second", both), count)
         return {name: new[name] - old[name] for name in old if name in new}
 
-    return _labelled(pair[0], jackknife(difference, means)).drop_dims("member").drop_vars("learning_rate")
+    return _labelled(pair[0], jackknife_errors(difference, means)).drop_dims("member").drop_vars("learning_rate")
 
 
 def join_blocks(blocks: Sequence[xr.Dataset]) -> xr.Dataset:
@@ -133,7 +133,7 @@ def join_blocks(blocks: Sequence[xr.Dataset]) -> xr.Dataset:
 
 def _estimator(
     groups: xr.Dataset, tensors: xr.Dataset | None, controls: xr.Dataset | None = None
-) -> tuple[Estimator, dict[str, Array]]:
+) -> tuple[GroupEstimator, dict[str, Array]]:
     """The estimator of an ensemble and the means over each group that it takes."""
     means = {str(name): groups[name].values for name in groups.data_vars if "group" in groups[name].dims}
     means["prediction_square"] = _squares(means["mean_prediction"])
@@ -146,7 +146,7 @@ def _estimator(
     steps = groups["step"].values
     if tensors is not None and controls is None:
         controls = control_means(frozen, tensors, steps.tolist())
-    estimate = excess(groups, frozen, Known.of(controls, steps))
+    estimate = excess(groups, frozen, KnownMeans.of(controls, steps))
     means["deviation_square"] = estimate.squares(means)
 
     def both(means: Means, count: int) -> dict[str, Array]:

@@ -22,7 +22,7 @@ from rgflow.training.combine import combine_training
 from rgflow.training.frozen import Frozen
 from rgflow.training.losses import check_targets, loss_value
 from rgflow.training.records import STARTING, STEPPED, ChunkRecord
-from rgflow.training.spec import TrainingSpec
+from rgflow.training.spec import TrainingSpec, check_samples
 
 Array = NDArray[np.float64]
 
@@ -39,6 +39,8 @@ def train_ensemble(
     **settings: Any,
 ) -> xr.Dataset:
     """Train an ensemble of networks from independent initializations and return estimates with their errors.
+
+    PDLT, chapters 7 and 10.
 
     Each step is theta <- theta - eta lambda dL/dtheta with the learning-rate tensor of the network and a loss that is a
     sum, not a mean, over samples: exactly the training that ``training_theory`` predicts.
@@ -161,9 +163,7 @@ def _check(network: Network, task: Task, spec: TrainingSpec, members: range) -> 
         network.require_plain("the kernels of hidden layers in training")
     if spec.recorded_kernels and network.depth < 2:
         raise RgflowError("kernel_steps: a network of one layer has no hidden layer")
-    samples = len(task.inputs)
-    if spec.ntk_samples is not None and not all(sample < samples for sample in spec.ntk_samples):
-        raise RgflowError(f"ntk_samples = {list(spec.ntk_samples)}; they must lie within 0 and {samples - 1}")
+    check_samples(spec, task.train_count, len(task.test_inputs))
 
 
 def record_bytes(network: Network, task: Task, spec: TrainingSpec) -> int:

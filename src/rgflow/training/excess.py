@@ -21,7 +21,7 @@ Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Known:
+class KnownMeans:
     """Means of the controls times n, of :func:`rgflow.training.controls.control_means`; None where one is not known.
 
     Attributes
@@ -42,7 +42,7 @@ class Known:
     ntk: Array | None = None
 
     @classmethod
-    def of(cls, controls: xr.Dataset | None, steps: NDArray[np.int_]) -> Known:
+    def of(cls, controls: xr.Dataset | None, steps: NDArray[np.int_]) -> KnownMeans:
         """From the means of controls at these steps and maybe more."""
         if controls is None:
             return cls()
@@ -55,7 +55,7 @@ class Excess:
     """The estimator: a function of means over groups and their number."""
 
     frozen: Frozen
-    known: Known
+    known: KnownMeans
     steps: tuple[int, ...]
     targets: Array
     n: int
@@ -126,7 +126,7 @@ class Excess:
         return np.asarray(values[..., None, None, :, :] * np.eye(self.targets.shape[1])[:, :, None, None])
 
 
-def excess(groups: xr.Dataset, frozen: Frozen, known: Known) -> Excess:
+def excess(groups: xr.Dataset, frozen: Frozen, known: KnownMeans) -> Excess:
     """Return the estimator for the joined groups of an ensemble."""
     ntk_samples = groups["ntk_sample_1"].values if "ntk_sample_1" in groups.coords else np.arange(0)
     steps = tuple(int(step) for step in groups["step"].values)

@@ -12,14 +12,13 @@ from functools import lru_cache
 from typing import Any
 
 import torch
+from torch import Tensor
 
-from rgflow.activations.registry import Activation
-
-Tensor = torch.Tensor
+from rgflow.activations.activation import Activation
 
 
 @dataclass(frozen=True)
-class Kernels:
+class ActivationKernels:
     """sigma with its trace, ``forward(z) -> (sigma, trace)``, and ``pull_back(cotangent, trace)``, which multiplies the
     cotangent by sigma' in place."""
 
@@ -28,25 +27,25 @@ class Kernels:
 
 
 @lru_cache(maxsize=64)
-def kernels(activation: Activation, overwrite: bool) -> Kernels:
+def activation_kernels(activation: Activation, overwrite: bool) -> ActivationKernels:
     """Return the kernels of an activation; those that overwrite z only where nothing else needs it, as a skip would."""
     fused = _FUSED.get(activation.label) if overwrite else None
-    return fused or Kernels(activation.value_and_derivative, lambda delta, slope: delta.mul_(slope))
+    return fused or ActivationKernels(activation.value_and_derivative, lambda delta, slope: delta.mul_(slope))
 
 
-def _from_value(value: Callable[[Tensor], Tensor], backward: Any, *constants: float) -> Kernels:
+def _from_value(value: Callable[[Tensor], Tensor], backward: Any, *constants: float) -> ActivationKernels:
     """Of an activation that overwrites z and whose sigma' is a function of sigma."""
 
     def forward(z: Tensor) -> tuple[Tensor, Tensor]:
         sigma = value(z)
         return sigma, sigma
 
-    return Kernels(forward, lambda delta, sigma: backward(delta, sigma, *constants, grad_input=delta))
+    return ActivationKernels(forward, lambda delta, sigma: backward(delta, sigma, *constants, grad_input=delta))
 
 
-def _from_argument(value: Callable[[Tensor], Tensor], backward: Any) -> Kernels:
+def _from_argument(value: Callable[[Tensor], Tensor], backward: Any) -> ActivationKernels:
     """Of an activation whose backward kernel takes z."""
-    return Kernels(lambda z: (value(z), z), lambda delta, z: backward(delta, z, grad_input=delta))
+    return ActivationKernels(lambda z: (value(z), z), lambda delta, z: backward(delta, z, grad_input=delta))
 
 
 _ATEN = torch.ops.aten

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 Means = Mapping[str, Array]
-Estimator = Callable[[Means, int], dict[str, Array]]
+GroupEstimator = Callable[[Means, int], dict[str, Array]]
 
 
-def jackknife(estimator: Estimator, groups: Means) -> dict[str, Array]:
+def jackknife_errors(estimator: GroupEstimator, groups: Means) -> dict[str, Array]:
     """Return estimates and, as ``<name>_stderr``, their delete-one-group errors, sqrt((G - 1)/G sum_k (q_(k) - mean q)^2).
 
     Parameters

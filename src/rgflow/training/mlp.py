@@ -17,7 +17,7 @@ import torch
 
 from rgflow.architectures.architecture import Architecture
 from rgflow.network import Network
-from rgflow.training.fused import Kernels, kernels
+from rgflow.training.fused import ActivationKernels, activation_kernels
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class ForwardPass:
     outputs: torch.Tensor
     signals: list[torch.Tensor]
     traces: list[torch.Tensor]
-    kernels: list[Kernels]
+    kernels: list[ActivationKernels]
     architecture: Architecture
 
 
@@ -100,10 +100,10 @@ def preactivations(network: Network, parameters: Parameters, inputs: torch.Tenso
 
 def outputs(network: Network, parameters: Parameters, inputs: torch.Tensor) -> torch.Tensor:
     """Return z^(L), shape (member, sample, n_L), for inputs of shape (sample, n_0)."""
-    return forward(network, parameters, inputs).outputs
+    return run_forward(network, parameters, inputs).outputs
 
 
-def forward(
+def run_forward(
     network: Network, parameters: Parameters, inputs: torch.Tensor, buffers: Buffers | None = None
 ) -> ForwardPass:
     """Run the networks on inputs (sample, n_0), or (member, sample, n_0), keeping what the backward pass needs."""
@@ -140,10 +140,10 @@ def cotangents(
     yield 1, cotangent
 
 
-def layer_kernels(network: Network) -> list[Kernels]:
+def layer_kernels(network: Network) -> list[ActivationKernels]:
     """The kernels of the activations of layers 1..L-1; z must stay where a skip connection takes it up."""
     overwrite = network.architecture.skip == 0.0
-    return [kernels(activation, overwrite) for activation in network.activations]
+    return [activation_kernels(activation, overwrite) for activation in network.activations]
 
 
 def _next(architecture: Architecture, affine: torch.Tensor, below: torch.Tensor) -> torch.Tensor:

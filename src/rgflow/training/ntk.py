@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import torch
 
 from rgflow.network import Network
-from rgflow.training.mlp import ForwardPass, Parameters, cotangents, forward
+from rgflow.training.mlp import ForwardPass, Parameters, cotangents, run_forward
 
 
 def empirical_ntk(
@@ -32,7 +32,7 @@ def empirical_ntk(
     torch.Tensor
         Shape (member, output, output, sample, sample).
     """
-    run = forward(network, parameters, inputs)
+    run = run_forward(network, parameters, inputs)
     ntk = torch.zeros((), dtype=inputs.dtype, device=inputs.device)
     for layer, cotangent in _output_cotangents(parameters, run, outputs or network.widths[-1]):
         signal, at = run.signals[layer - 1], layer - 1
@@ -72,6 +72,6 @@ def hidden_metrics(network: Network, parameters: Parameters, inputs: torch.Tenso
     torch.Tensor
         Shape (member, layer, sample, sample).
     """
-    signals = forward(network, parameters, inputs).signals[1:]
+    signals = run_forward(network, parameters, inputs).signals[1:]
     scales = zip(signals, network.C_b[1:], network.C_W[1:], network.widths[1:], strict=False)
     return torch.stack([C_b + C_W / n * (signal @ signal.mT) for signal, C_b, C_W, n in scales], dim=1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from rgflow.chapters.bayes import cost
 from rgflow.chapters.bayes.axes import AXES, BLOCK_POSTERIOR, DATA, POSTERIOR, WIDE_POSTERIOR
 from rgflow.chapters.bayes.section import Bayes
+from rgflow.chapters.networks.architecture import require_plain
 from rgflow.errors import RgflowError
 from rgflow.study.stage import Cell, Chapter, Config, Figure, Stage
 from rgflow.variables.posterior import VARIABLES
@@ -37,8 +38,7 @@ def require(config: Config) -> None:
             raise RgflowError(
                 f"config: bayes.{name} = {most}: inputs.{name} has {getattr(inputs, name)}; the first of these are taken"
             )
-    if config.networks.residual is not None:
-        raise RgflowError("config: bayes: known of plain networks, not of residual ones; give bayes: null")
+    require_plain(config, "bayes")
     if 0.0 in bayes.noise and min(config.networks.width) < max(bayes.train):
         raise RgflowError(
             f"config: bayes.noise = 0 with bayes.train = {max(bayes.train)} needs networks.width of at least as many;"

@@ -1,36 +1,34 @@
-"""The section ``bayes`` of the configuration: networks conditioned on data."""
+"""The section ``bayes`` of the configuration: the settings of the library's sampling of posteriors, and what is swept."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import (
     BeforeValidator,
     Field,
     NonNegativeFloat,
-    NonNegativeInt,
     PositiveFloat,
     PositiveInt,
     model_validator,
 )
 
 from rgflow.chapters.networks.section import MOST_BLOCKS, Depths, Ensembles
-from rgflow.posterior.spec import FEWEST_PARTICLES, MOST_ISLANDS, MOST_PARTICLES
+from rgflow.posterior.spec import MOST_ISLANDS, Inference
 from rgflow.settings import Settings, as_list, distinct
-
-FEWEST_ISLANDS = 4  # for error bars of their own
+from rgflow.study.section import section_of
 
 Counts = Annotated[list[PositiveInt], BeforeValidator(as_list), Field(min_length=1)]
 Variances = Annotated[list[NonNegativeFloat], BeforeValidator(as_list), Field(min_length=1)]
-Scales = Annotated[list[PositiveFloat], BeforeValidator(as_list), Field(min_length=1)]
-Islands = Annotated[int, Field(ge=FEWEST_ISLANDS, le=MOST_ISLANDS)]
+PositiveVariances = Annotated[list[PositiveFloat], BeforeValidator(as_list), Field(min_length=1)]
+Islands = Annotated[int, Field(ge=4, le=MOST_ISLANDS)]  # four: for error bars that have an error themselves
 
 
 class Evidence(Settings):
     """The log evidence over initializations and depths, in theory; of train counts up to 12."""
 
     C_b: Variances = Field([0.0, 0.2, 0.5], description="bias variances, absolute")
-    C_W: Scales = Field([0.5, 1.0, 1.5, 2.0, 2.5, 3.0], description="weight variances, absolute")
+    C_W: PositiveVariances = Field([0.5, 1.0, 1.5, 2.0, 2.5, 3.0], description="weight variances, absolute")
     depth: Depths | None = Field(None, description="depths, if other than those of the section")
 
     @model_validator(mode="after")
@@ -40,26 +38,21 @@ class Evidence(Settings):
         return self
 
 
-class Bayes(Ensembles):
-    """Bayesian inference: the prior at initialization conditioned on the first train samples."""
+class Posteriors(Ensembles):
+    """What is swept in Bayesian inference beside the networks, in what blocks it is drawn, and what theory adds."""
 
     train: Counts = Field([8], description="numbers of train samples: the first of inputs.train; a sweep")
     test: PositiveInt = Field(4, description="number of test samples: the first of inputs.test")
     noise: Variances = Field([0.1], description="variances of the observation noise; a sweep")
     islands: Islands = Field(32, description="independent runs, whose spread gives the errors")
     block: PositiveInt | None = Field(None, description="islands per job; null: all; does not change the result")
-    particles: Annotated[int, Field(ge=FEWEST_PARTICLES, le=MOST_PARTICLES)] = Field(
-        256, description="networks of an island"
-    )
-    dtype: Literal["float32", "float64"] = "float64"
     nodes: PositiveInt | None = Field(
         None, description="nodes of the theory, a power of two; null: quadrature up to 12 samples, 2^17 nodes beyond"
     )
     evidence: Evidence | None = Field(None, description="map of the evidence over C_b, C_W and depth; null: none")
-    seed: NonNegativeInt = 1
 
     @model_validator(mode="after")
-    def _whole(self) -> Bayes:
+    def _whole(self) -> Posteriors:
         distinct(list(self.train))
         distinct(list(self.noise))
         size = self.block or self.islands
@@ -70,3 +63,6 @@ class Bayes(Ensembles):
         if self.nodes and self.nodes & (self.nodes - 1):
             raise ValueError(f"nodes = {self.nodes} is not a power of two")
         return self
+
+
+Bayes = section_of(Inference, base=Posteriors, without={"noise": 1.0})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rgflow.chapters.networks.architecture import is_plain
 from rgflow.study.stage import Cell, Chapter, Config, Figure, Stage
 from rgflow.variables.criticality import VARIABLES
 
@@ -11,7 +12,7 @@ _PHASES = {"phases": "theory/criticality"}
 
 def _plain(config: Config, _cell: Cell) -> bool:
     """Phases are shown of plain networks."""
-    return config.networks.residual is None
+    return is_plain(config)
 
 
 CHAPTER = Chapter(

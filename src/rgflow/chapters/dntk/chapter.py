@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from pydantic import Field, NonNegativeInt
-
 from rgflow.chapters.initialization.chapter import has_trend
 from rgflow.chapters.initialization.cost import OUTPUTS, by_layer, whole
+from rgflow.chapters.networks.architecture import require_plain
 from rgflow.chapters.networks.axes import AXES, CELL, WIDE_CELL
 from rgflow.chapters.networks.section import Ensembles
 from rgflow.errors import RgflowError
 from rgflow.sampling.rng import GROUP
+from rgflow.sampling.spec import DntkSpec
+from rgflow.study.section import section_of
 from rgflow.study.stage import Cell, Chapter, Config, Cost, Figure, Piece, Spec, Stage
 
 HOME = "rgflow.chapters.dntk"
@@ -19,13 +18,7 @@ _MOST_PROBES = 2  # inputs that theory of the dNTK takes: they always span two d
 _NETWORK = {"inputs": "inputs", "hyperparameters": "theory/hyperparameters"}
 
 
-class DNTK(Ensembles):
-    """Sampling the differentials of the NTK: smooth activations, up to two probe inputs, plain networks."""
-
-    members: Annotated[int, Field(ge=3 * GROUP, multiple_of=GROUP, le=10**12)] = Field(
-        20_000, description="networks per cell, a multiple of 1000; differentiated one by one, so keep them narrow"
-    )
-    seed: NonNegativeInt = 1
+Differentials = section_of(DntkSpec, base=Ensembles, members=20_000)
 
 
 def require(config: Config) -> None:
@@ -38,8 +31,7 @@ def require(config: Config) -> None:
             raise RgflowError(
                 f"config: dntk: {chosen.label} has kinks; the dNTK needs a smooth activation, such as gelu"
             )
-    if config.networks.residual is not None:
-        raise RgflowError("config: dntk: known of plain networks, not of residual ones; give dntk: null")
+    require_plain(config, "dntk")
     if config.inputs.probes > _MOST_PROBES:
         raise RgflowError(
             f"config: inputs.probes = {config.inputs.probes}: theory of the dNTK takes up to {_MOST_PROBES}"
@@ -61,7 +53,7 @@ CHAPTER = Chapter(
     name="dntk",
     title="Representation learning (chapter 11)",
     place=40,
-    section=DNTK,
+    section=Differentials,
     default="off",
     stages=(
         Stage(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from rgflow.chapters.initialization import cost
-from rgflow.chapters.initialization.section import Ensemble
+from rgflow.chapters.initialization.section import Sampling
+from rgflow.chapters.networks.architecture import architecture, is_plain
 from rgflow.chapters.networks.axes import BLOCK_CELL, CELL, WIDE_CELL
 from rgflow.errors import RgflowError
 from rgflow.study.stage import Cell, Chapter, Config, Figure, Stage
@@ -21,7 +22,7 @@ def _has_exact_law(config: Config, cell: Cell) -> bool:
 
     slopes = activation(cell["activation"]["name"], **cell["activation"]["parameters"]).slopes
     known = slopes == (1.0, 1.0) or (slopes is not None and config.inputs.probes == 1)
-    return known and config.networks.residual is None
+    return known and is_plain(config) and config.ensemble.law == "normal"
 
 
 def _has_exponents(config: Config, cell: Cell) -> bool:
@@ -48,10 +49,10 @@ def _has_pairs(config: Config, _cell: Cell) -> bool:
 
 def require(config: Config) -> None:
     """Stop before any job if a tensor is asked of an architecture that is not known to have it."""
-    from rgflow.sampling.spec import check_tensors
+    from rgflow.sampling.spec import check_known
 
     try:
-        check_tensors(config.ensemble.tensors, residual=config.networks.residual is not None)
+        check_known(config.ensemble.tensors, architecture(config).name)
     except RgflowError as error:
         raise RgflowError(f"config: ensemble.{error}") from None
 
@@ -74,7 +75,7 @@ STAGES = (
         axes=BLOCK_CELL,
         section="ensemble",
         reads=_NETWORK,
-        config=tuple(f"ensemble.{key}" for key in ("tensors", "sampler", "dtype", "kept", "seed")),
+        config=tuple(f"ensemble.{key}" for key in ("tensors", "sampler", "law", "dtype", "kept", "seed")),
         folder="ensemble",
         parallel=True,
         cost=cost.BLOCK,
@@ -140,7 +141,7 @@ CHAPTER = Chapter(
     name="initialization",
     title="Initialization (chapters 2-5, 8)",
     place=30,
-    section=Ensemble,
+    section=Sampling,
     section_name="ensemble",
     default="on",
     stages=STAGES,

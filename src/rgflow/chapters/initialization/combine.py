@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rgflow.sampling.groups import combine, estimate
+from rgflow.sampling.groups import combine, estimate_tensors
 from rgflow.study.gather import each
 
 if TYPE_CHECKING:
@@ -14,5 +14,5 @@ if TYPE_CHECKING:
 
 
 def run(datasets: Datasets, _spec: Spec, _resources: Resources) -> xr.Dataset:
-    """See :func:`rgflow.sampling.groups.combine` and :func:`rgflow.sampling.groups.estimate`."""
-    return estimate(combine(each(datasets, "blocks", "block")))
+    """See :func:`rgflow.sampling.groups.combine` and :func:`rgflow.sampling.groups.estimate_tensors`."""
+    return estimate_tensors(combine(each(datasets, "blocks", "block")))

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from rgflow.chapters.inputs.axes import AXES
-from rgflow.chapters.inputs.section import Inputs
+from rgflow.chapters.inputs.section import DataChoice
 from rgflow.chapters.inputs.variables import VARIABLES
-from rgflow.data.sources import labels_file
+from rgflow.data.sources import sources
 from rgflow.errors import RgflowError
 from rgflow.store.manifest import local_path
 from rgflow.study.stage import Chapter, Config, Figure, Stage
@@ -16,16 +14,15 @@ HOME = "rgflow.chapters.inputs"
 
 
 def _files(config: Config) -> list[str]:
-    """The files whose content the inputs are: of IDX data, images and labels."""
-    path = config.inputs.path
-    if path is None:
-        return []
-    return [path, str(labels_file(Path(path)))] if config.inputs.source == "idx" else [path]
+    """The files whose content the inputs are."""
+    files = sources()[config.inputs.source].files
+    return files(config.inputs.path) if files else []
 
 
 def require(config: Config) -> None:
     """Stop before any job if the data have not the classes or samples asked for; of missing files the spec tells."""
-    from rgflow.data.select import Selection, check_selection
+    from rgflow.data.select import check_selection
+    from rgflow.data.source import Selection
 
     try:
         if not all(local_path(file).is_file() for file in _files(config)):
@@ -39,7 +36,7 @@ CHAPTER = Chapter(
     name="inputs",
     title="Inputs",
     place=0,
-    section=Inputs,
+    section=DataChoice,
     axes=AXES,
     stages=(
         Stage(

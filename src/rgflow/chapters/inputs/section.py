@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
+from rgflow.data.sources import sources
 from rgflow.settings import Settings, distinct
 
+IN_FILES = tuple(name for name, source in sources().items() if source.files)
+if TYPE_CHECKING:
+    SourceName = str
+else:
+    SourceName = Literal[tuple(sources())]
 MOST_SAMPLES, MOST_FEATURES = 10_000_000, 1_000_000
 
 
-class Inputs(Settings):
+class DataChoice(Settings):
     """Which data the networks see."""
 
-    source: Literal["digits", "breast_cancer", "diabetes", "npz", "idx", "gaussian", "circle"] = Field(
-        "digits",
-        description="digits (8x8 images), breast_cancer, diabetes (regression): of scikit-learn; npz, idx: files below data/; "
-        "gaussian, circle: synthetic sets",
+    source: SourceName = Field(
+        "digits", description="; ".join(f"{name}: {source.summary}" for name, source in sources().items())
     )
-    path: str | None = Field(
-        None, description="npz: a file with arrays x and y; idx: the images file, labels beside it"
-    )
+    path: str | None = Field(None, description=f"of {' and '.join(IN_FILES)}: the file, below data/")
     classes: list[NonNegativeInt] = Field(
         [0, 1],
         min_length=2,
@@ -47,9 +49,9 @@ class Inputs(Settings):
     seed: NonNegativeInt = Field(1, description="selects the images and draws the synthetic sets")
 
     @model_validator(mode="after")
-    def _complete(self) -> Inputs:
-        if (self.path is None) == (self.source in ("npz", "idx")):
-            raise ValueError("path goes with source npz or idx, and only with these")
+    def _complete(self) -> DataChoice:
+        if (self.path is None) == (self.source in IN_FILES):
+            raise ValueError(f"path goes with source {' or '.join(IN_FILES)}, and only with these")
         if self.probes > self.train + self.test:
             raise ValueError(f"probes = {self.probes} exceeds train + test = {self.train + self.test}")
         distinct(self.classes)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rgflow.data.select import Selection, select_inputs
+from rgflow.data.select import select_inputs
+from rgflow.data.source import Selection
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -6,13 +6,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from rgflow.chapters.networks.axes import AXES, CELL
-from rgflow.chapters.networks.section import Networks, Residual
+from rgflow.chapters.networks.section import Networks, Strengths
 from rgflow.errors import RgflowError
 from rgflow.study.stage import Chapter, Config, Stage
 from rgflow.variables.networks import VARIABLES
 
 if TYPE_CHECKING:
-    from rgflow.activations.registry import Activation
+    from rgflow.activations.activation import Activation
 
 
 def require(config: Config) -> None:
@@ -51,7 +51,7 @@ def _require_hyperparameters(config: Config, chosen: Activation) -> None:
         _require_skip(chosen, skip, critical="critical" in networks.initialization)
 
 
-def _require_skip(chosen: Activation, skip: Residual, critical: bool) -> None:
+def _require_skip(chosen: Activation, skip: Strengths, critical: bool) -> None:
     from rgflow.theory.initialization.residual import require_residual_theory
 
     _reported("config: networks.residual", lambda: require_residual_theory(chosen))

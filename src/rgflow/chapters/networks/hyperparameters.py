@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rgflow.activations.registry import Activation, activation
+from rgflow.activations.activation import Activation
+from rgflow.activations.registry import activation
+from rgflow.chapters.networks.architecture import architecture_from
 from rgflow.theory.criticality.critical import critical
 from rgflow.theory.depth.asymptotics import equivalence_learning_rates
 
@@ -42,7 +44,7 @@ def _scales(sigma: Activation, initialization: Any, strengths: dict[str, float],
     point = critical(sigma)
     if not strengths:
         return point.C_b, point.C_W
-    beyond = point.with_skip(**strengths)
+    beyond = point.of(architecture_from(strengths))
     C_b, C_W = ([first, *[later] * (depth - 1)] for first, later in ((point.C_b, beyond.C_b), (point.C_W, beyond.C_W)))
     return C_b, C_W
 

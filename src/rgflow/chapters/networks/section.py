@@ -38,7 +38,7 @@ class LearningRates(Settings):
         return self
 
 
-class Residual(Settings):
+class Strengths(Settings):
     """Strengths of the branch and of the skip connection, z' = xi_1 (b + W sigma(z)) + xi_2 z beyond the first layer."""
 
     xi_1: _PositiveScale = 1.0
@@ -70,7 +70,7 @@ class Networks(Settings):
         LearningRates(),
         description="learning-rate tensor {lambda_b, lambda_W}, or equivalence: every layer contributes alike",
     )
-    residual: Residual | None = Field(
+    residual: Strengths | None = Field(
         None, description="{xi_1, xi_2}: residual networks z' = xi_1 (b + W sigma(z)) + xi_2 z; null: plain networks"
     )
 

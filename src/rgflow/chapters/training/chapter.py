@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rgflow.chapters.networks.architecture import is_plain
 from rgflow.chapters.networks.axes import AXES as NETWORK_AXES
 from rgflow.chapters.training import cost
 from rgflow.chapters.training.axes import (
@@ -12,9 +13,10 @@ from rgflow.chapters.training.axes import (
     TRAINING_CELL,
     WIDE_TRAINING_CELL,
 )
-from rgflow.chapters.training.section import METHOD_KEYS, NETWORK_KEYS, RECORD_KEYS, Training
+from rgflow.chapters.training.section import METHOD_KEYS, NETWORK_KEYS, RECORD_KEYS, Learning
 from rgflow.errors import RgflowError
 from rgflow.study.stage import Cell, Chapter, Config, Figure, Stage
+from rgflow.training.spec import check_samples
 from rgflow.variables.training import VARIABLES
 
 HOME = "rgflow.chapters.training"
@@ -34,7 +36,7 @@ def _predicted(config: Config, _cell: Cell) -> bool:
 
 
 def _predicted_to_next(config: Config, cell: Cell) -> bool:
-    return _predicted(config, cell) and cost.next_order(config, cell)
+    return _predicted(config, cell) and cost.reaches_next_order(config, cell)
 
 
 def _has_ntk(config: Config, _cell: Cell) -> bool:
@@ -49,7 +51,7 @@ def _has_curve(config: Config, cell: Cell) -> bool:
 def require(config: Config) -> None:
     """Stop before any job if there are too few networks for errors, too few samples, or too many for order 1/n."""
     training = config.training
-    if config.networks.residual is not None:  # they have as many outputs as hidden neurons
+    if not is_plain(config):  # they have as many outputs as hidden neurons
         raise RgflowError("config: training: residual networks are sampled, not trained; give training: null")
     if training.members < LEAST_GROUPS * training.group:
         raise RgflowError(
@@ -63,9 +65,18 @@ def require(config: Config) -> None:
         raise RgflowError(
             f"config: training.train = {max(training.train)}: more than inputs.train = {config.inputs.train}"
         )
+    _require_samples(config)
     if training.learning_rate is not None and len(training.step_fraction) > 1:
         raise RgflowError("config: training.learning_rate and several training.step_fraction exclude each other")
     _require_room(config)
+
+
+def _require_samples(config: Config) -> None:
+    fewest = min(config.training.train or [config.inputs.train])
+    try:
+        check_samples(config.training, fewest, config.inputs.test)
+    except RgflowError as error:
+        raise RgflowError(f"config: training.{error}") from None
 
 
 def _require_room(config: Config) -> None:
@@ -192,7 +203,7 @@ CHAPTER = Chapter(
     name="training",
     title="Training (chapters 7, 10, 11 and infinity)",
     place=60,
-    section=Training,
+    section=Learning,
     default="on",
     axes=AXES,
     stages=STAGES,

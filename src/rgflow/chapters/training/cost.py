@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rgflow.activations.registry import activation
 from rgflow.chapters.initialization.cost import by_layer, whole
+from rgflow.chapters.networks.architecture import is_plain
 from rgflow.study.stage import Cell, Config, Cost, Piece, Spec
 
 _FEW_STEPS = 20
@@ -61,17 +62,17 @@ def _of_members(config: Config, cell: Cell, members: int) -> float:
     )
 
 
-def next_order(config: Config, cell: Cell) -> bool:
+def reaches_next_order(config: Config, cell: Cell) -> bool:
     """Whether theory goes to order 1/n in a cell."""
     training = config.training
     plain = training.loss == "mse" and training.optimizer == "gd" and not training.momentum and not training.batch_size
     smooth = not activation(cell["activation"]["name"], **cell["activation"]["parameters"]).kinks
-    return bool(plain and smooth and training.order == "next" and config.networks.residual is None)
+    return bool(plain and smooth and training.order == "next" and is_plain(config))
 
 
 def _theory_work(config: Config, cell: Cell) -> float:
     """Tensors of all samples: matrix products of pairs over nodes, and the recursions; then every recorded step."""
-    if not next_order(config, cell):
+    if not reaches_next_order(config, cell):
         return float(by_layer(config, cell))
     N, nodes = _samples(cell, config), config.training.nodes or _NODES
     if N <= _CERTIFIED:
@@ -84,7 +85,7 @@ def _theory_work(config: Config, cell: Cell) -> float:
 
 def theory_bytes(config: Config, cell: Cell) -> float:
     """Bytes of the tensors of all samples and of what is made of them."""
-    return 8.0 * _ARRAYS * _samples(cell, config) ** 4 if next_order(config, cell) else 0.0
+    return 8.0 * _ARRAYS * _samples(cell, config) ** 4 if reaches_next_order(config, cell) else 0.0
 
 
 def _few_steps(config: Config, _cell: Cell, spec: Spec) -> Piece:

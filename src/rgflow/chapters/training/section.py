@@ -46,7 +46,7 @@ class Sweeps(Ensembles):
         return self
 
 
-Training = section_of(TrainingSpec, base=Sweeps, without=("step_fraction",))
+Learning = section_of(TrainingSpec, base=Sweeps, without={"step_fraction": 0.5})
 _BLOCK_KEYS = ("members", "block", "step_fraction", "learning_rate")  # what no single network depends on, and axes
 NETWORK_KEYS = tuple(field.name for field in fields(TrainingSpec) if field.name not in _BLOCK_KEYS)
 METHOD_KEYS = ("loss", "optimizer", "momentum", "batch_size")

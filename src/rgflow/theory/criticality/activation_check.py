@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from rgflow.activations.activation import MAX_ORDER, Activation
 from rgflow.activations.detect import find_kinks, find_radius
-from rgflow.activations.registry import MAX_ORDER, Activation
 from rgflow.activations.registry import activation as find_activation
 from rgflow.calls import checked
 from rgflow.errors import RgflowError

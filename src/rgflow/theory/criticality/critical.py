@@ -15,10 +15,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from rgflow.activations.registry import Activation
+from rgflow.activations.activation import Activation
 from rgflow.activations.registry import activation as find_activation
 from rgflow.architectures.architecture import Architecture
-from rgflow.architectures.residual import architecture_of
 from rgflow.calls import checked
 from rgflow.gaussian.single import single_mean
 from rgflow.theory.criticality.susceptibility import discontinuity, mean_square, turning_points
@@ -79,14 +78,10 @@ class Criticality:
             chi_perp_slope=self.chi_perp_slope * share,
         )
 
-    def with_skip(self, xi_1: float, xi_2: float) -> Criticality:
-        """The critical point of a residual network with these strengths."""
-        return self.of(architecture_of(xi_1, xi_2))
-
 
 @checked
 def critical(activation: str | Activation) -> Criticality:
-    """Universality class and critical initialization of an activation, to about 13 digits.
+    """Universality class and critical initialization of an activation, to about 13 digits (PDLT, chapter 5).
 
     If K* = 0 is unstable but fixed points K* > 0 with chi_parallel = chi_perp = 1 exist, the class is half-stable and
     the point with the smallest drift |d chi_parallel/dK| K* is taken; `half_stable_points` lists all of them.

@@ -18,7 +18,8 @@ import numpy as np
 from numpy.polynomial.hermite_e import hermeval
 from numpy.typing import ArrayLike, NDArray
 
-from rgflow.activations.registry import Activation, activation, first_jump
+from rgflow.activations.activation import Activation, first_jump
+from rgflow.activations.registry import activation
 from rgflow.errors import RgflowError
 from rgflow.gaussian.nodes import normal_density
 from rgflow.gaussian.single import regular_mean

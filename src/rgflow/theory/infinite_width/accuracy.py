@@ -47,7 +47,7 @@ def certified_plan(network: Network, inputs: Inputs, precision: Any) -> Plan:
     return replace(plan, error=error)
 
 
-def whole(plan: Plan) -> Pairs:
+def whole_kernels(plan: Plan) -> Pairs:
     """K and Theta of the last layer between all inputs."""
     everything = slice(0, len(plan.inputs))
     pairs = plan.first(everything, everything)
@@ -70,7 +70,7 @@ def carried_apart(network: Network, inputs: Inputs) -> list[Block | None]:
 
 
 def _measured_error(network: Network, x: Block, precision: Any) -> float:
-    found = whole(make_plan(network, x, precision))[:2]
+    found = whole_kernels(make_plan(network, x, precision))[:2]
     right, own = _reference(network, x)
     errors = [_relative_error(value, exact) for value, exact in zip(found, right, strict=True)]
     return _SAFETY * (max(errors) + own) + _ROUNDING * network.depth * float(np.finfo(precision).eps)
@@ -79,7 +79,7 @@ def _measured_error(network: Network, x: Block, precision: Any) -> float:
 def _reference(network: Network, x: Block) -> tuple[tuple[Block, Block], float]:
     """K and Theta in extended precision or, without a closed form, by quadrature, and the error of that."""
     if _closed(network):
-        K, Theta, _ = whole(make_plan(network, x, np.longdouble))
+        K, Theta, _ = whole_kernels(make_plan(network, x, np.longdouble))
         return (K, Theta), 0.0
     K, Theta, error = quadrature_kernels(network, x @ x.T / x.shape[1])
     return (K, Theta), error

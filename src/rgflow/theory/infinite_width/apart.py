@@ -19,7 +19,7 @@ Block = npt.NDArray[Any]
 _NEAR = 0.02  # 1 - |correlation| below which differences of inputs tell more digits than their products
 
 
-class Part(NamedTuple):
+class KernelTerm(NamedTuple):
     """One term of a kernel of rows and columns, M_ab with M_aa = row^2 and M_bb = col^2, in units of the whole.
 
     For the whole kernel X_ab = sum of terms the units are such that X_aa = X_bb = 1. ``sign`` is any number with the sign of
@@ -32,7 +32,7 @@ class Part(NamedTuple):
     apart: Block | float
 
 
-def apart_of_sum(parts: Sequence[Part], correlation: Block) -> Block:
+def apart_of_sum(parts: Sequence[KernelTerm], correlation: Block) -> Block:
     """1 - |correlation| of a sum of kernels, whose own correlation is known to rounding.
 
     1 - correlation^2 is the determinant of the sum. It adds up the determinants M_aa M_bb (1 - r^2) of the parts and for two
@@ -45,7 +45,7 @@ def apart_of_sum(parts: Sequence[Part], correlation: Block) -> Block:
     return np.asarray(sine_squared / (1.0 + np.abs(correlation)))
 
 
-def _apart_of_product(one: Part, two: Part) -> Block:
+def _apart_of_product(one: KernelTerm, two: KernelTerm) -> Block:
     """1 - r r' of two correlations."""
     size_apart = one.apart + two.apart - one.apart * two.apart
     return np.where(np.multiply(one.sign, two.sign) >= 0.0, size_apart, 2.0 - size_apart)

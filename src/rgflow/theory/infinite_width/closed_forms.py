@@ -15,7 +15,7 @@ import numpy as np
 from rgflow.theory.infinite_width.apart import Block
 
 
-class Averages(NamedTuple):
+class KernelAverages(NamedTuple):
     """<sigma_a sigma_b>, <sigma'_a sigma'_b>, and 1 - |correlation| of sigma_a and sigma_b if it is known better than
     from <sigma_a sigma_b>.
     """
@@ -27,10 +27,10 @@ class Averages(NamedTuple):
 
 _LARGE = 100.0  # kernels beyond which gelu is nearly relu
 
-PairForm = Callable[[Block, Block, Block, Block], Averages]
+PairForm = Callable[[Block, Block, Block, Block], KernelAverages]
 
 
-def scale_invariant(slopes: tuple[float, float], x: Block, y: Block, c: Block, apart: Block) -> Averages:
+def scale_invariant_averages(slopes: tuple[float, float], x: Block, y: Block, c: Block, apart: Block) -> KernelAverages:
     """sigma = m z + j |z| with m, j half sum and difference of the slopes: arcsine laws of |z| and sign(z).
 
     With t the angle between the inputs, M = m^2 + j^2, b = 2 j^2 / pi and f = sin t - t cos t, at c >= 0
@@ -62,7 +62,7 @@ def scale_invariant(slopes: tuple[float, float], x: Block, y: Block, c: Block, a
         ss, dd = f, t
     ss *= np.sqrt(x)
     ss *= np.sqrt(y)
-    return Averages(ss, dd if x.all() and y.all() else _with_vanishing_inputs(slopes, x == 0, y == 0, dd), close)
+    return KernelAverages(ss, dd if x.all() and y.all() else _with_vanishing_inputs(slopes, x == 0, y == 0, dd), close)
 
 
 def _folded(bend: float, total: float, opposite: Block, angle: tuple[Block, ...], close: Block) -> list[Block]:
@@ -85,7 +85,7 @@ def _with_vanishing_inputs(slopes: tuple[float, float], left: Block, right: Bloc
     return np.where(left & right, slopes[0] ** 2, np.where(left | right, slopes[0] * mean, dd)).astype(dd.dtype)
 
 
-def erf(x: Block, y: Block, c: Block, apart: Block) -> Averages:
+def erf_averages(x: Block, y: Block, c: Block, apart: Block) -> KernelAverages:
     """ss = (2/pi) arctan(2 c / sqrt D) and dd = (4/pi) / sqrt D with D = (1 + 2x)(1 + 2y) - 4 c^2."""
     root = _determinant(x, y, apart)
     root *= 4.0
@@ -94,10 +94,10 @@ def erf(x: Block, y: Block, c: Block, apart: Block) -> Averages:
     np.sqrt(root, out=root)
     ss = np.arctan(2.0 * c / root)
     ss *= 2.0 / math.pi
-    return Averages(ss, (4.0 / math.pi) / root)
+    return KernelAverages(ss, (4.0 / math.pi) / root)
 
 
-def gelu(x: Block, y: Block, c: Block, apart: Block) -> Averages:
+def gelu_averages(x: Block, y: Block, c: Block, apart: Block) -> KernelAverages:
     """ss = q Delta + c B and dd = B + c q / D with B = A + c q [1/(1+x) + 1/(1+y)],
 
     Delta = x y - c^2, D = 1 + x + y + Delta, q = <phi phi> = 1/(2 pi sqrt D), A = <Phi Phi> = 1/4 + arctan(c / sqrt D)/(2 pi).
@@ -117,14 +117,14 @@ def gelu(x: Block, y: Block, c: Block, apart: Block) -> Averages:
     delta *= q
     delta += c * both
     both += cq
-    return Averages(delta, both, _gelu_apart(x, y, c, apart) if max(x.max(), y.max()) > _LARGE else None)
+    return KernelAverages(delta, both, _gelu_apart(x, y, c, apart) if max(x.max(), y.max()) > _LARGE else None)
 
 
 def _gelu_apart(x: Block, y: Block, c: Block, apart: Block) -> Block:
     """1 - |correlation| of gelu where the kernel is large, so that gelu is relu plus a small rest, which is subtracted."""
     x, y = np.maximum(x, 1.0), np.maximum(y, 1.0)  # of smaller ones nothing is lost
     size = np.sqrt(x) * np.sqrt(y) / 2.0
-    relu_apart = scale_invariant((0.0, 1.0), x, y, c, apart).apart
+    relu_apart = scale_invariant_averages((0.0, 1.0), x, y, c, apart).apart
     root_delta = np.sqrt(_determinant(x, y, apart))
     root = np.sqrt(1.0 + x + y + root_delta**2)
     step = (1.0 + x + y) / (root + root_delta)  # sqrt D - sqrt Delta
@@ -143,17 +143,17 @@ def _gelu_deficit(x: Block) -> Block:
     return np.asarray((np.arctan(root / x) - 2.0 * x / ((1.0 + x) * root)) / math.pi)
 
 
-def sine(x: Block, y: Block, c: Block, apart: Block) -> Averages:
+def sine(x: Block, y: Block, c: Block, apart: Block) -> KernelAverages:
     """<sin sin> = exp(-(x+y)/2) sinh c and <cos cos> = exp(-(x+y)/2) cosh c, with (x+y)/2 - |c| from differences."""
     half = np.exp(-((np.sqrt(x) - np.sqrt(y)) ** 2) / 2.0 - np.sqrt(x) * np.sqrt(y) * apart) / 2.0
     change = np.expm1(-2.0 * np.abs(c))
-    return Averages(-np.copysign(half, c) * change, half * (2.0 + change))
+    return KernelAverages(-np.copysign(half, c) * change, half * (2.0 + change))
 
 
-def cosine(x: Block, y: Block, c: Block, apart: Block) -> Averages:
+def cosine(x: Block, y: Block, c: Block, apart: Block) -> KernelAverages:
     """As `sine`, the two averages exchanged."""
     ss, dd, _ = sine(x, y, c, apart)
-    return Averages(dd, ss)
+    return KernelAverages(dd, ss)
 
 
 def _determinant(x: Block, y: Block, apart: Block) -> Block:

@@ -12,20 +12,28 @@ from typing import Protocol
 
 import numpy as np
 
-from rgflow.activations.registry import Activation
+from rgflow.activations.activation import Activation
 from rgflow.errors import RgflowError
 from rgflow.gaussian.single import single_mean
 from rgflow.theory.infinite_width.apart import Block
-from rgflow.theory.infinite_width.closed_forms import Averages, PairForm, cosine, erf, gelu, scale_invariant, sine
+from rgflow.theory.infinite_width.closed_forms import (
+    KernelAverages,
+    PairForm,
+    cosine,
+    erf_averages,
+    gelu_averages,
+    scale_invariant_averages,
+    sine,
+)
 from rgflow.theory.infinite_width.mehler import MehlerDual
 
-_CLOSED_FORMS: dict[str, PairForm] = {"erf": erf, "gelu": gelu, "sin": sine, "cos": cosine}
+_CLOSED_FORMS: dict[str, PairForm] = {"erf": erf_averages, "gelu": gelu_averages, "sin": sine, "cos": cosine}
 
 
 class Dual(Protocol):
     """Averages for rows and columns given by their place among the inputs, from K_ab and 1 - |correlation|."""
 
-    def __call__(self, rows: slice, cols: slice, c: Block, apart: Block | None) -> Averages: ...
+    def __call__(self, rows: slice, cols: slice, c: Block, apart: Block | None) -> KernelAverages: ...
 
 
 Diagonal = Callable[[Block], tuple[Block, Block]]
@@ -35,7 +43,7 @@ Diagonal = Callable[[Block], tuple[Block, Block]]
 def closed_form(activation: Activation) -> PairForm | None:
     """The pair averages as functions of the kernel, if they are known; needs ``apart``."""
     if activation.slopes is not None:
-        return partial(scale_invariant, activation.slopes)
+        return partial(scale_invariant_averages, activation.slopes)
     return None if activation.parameters else _CLOSED_FORMS.get(activation.name)
 
 
@@ -85,7 +93,7 @@ def mean_squares(activation: Activation, variance: Block) -> tuple[Block, Block]
 
 
 def _bound(form: PairForm, variance: Block) -> Dual:
-    def pair_averages(rows: slice, cols: slice, c: Block, apart: Block | None) -> Averages:
+    def pair_averages(rows: slice, cols: slice, c: Block, apart: Block | None) -> KernelAverages:
         assert apart is not None
         return form(variance[rows, None], variance[cols], c, apart)
 

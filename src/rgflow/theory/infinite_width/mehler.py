@@ -7,11 +7,11 @@ from functools import lru_cache
 
 import numpy as np
 
-from rgflow.activations.registry import Activation
+from rgflow.activations.activation import Activation
 from rgflow.errors import RgflowError
 from rgflow.gaussian.nodes import trapezoid_rule
 from rgflow.theory.infinite_width.apart import Block, correlation_of
-from rgflow.theory.infinite_width.closed_forms import Averages
+from rgflow.theory.infinite_width.closed_forms import KernelAverages
 from rgflow.theory.infinite_width.semidefinite import slices
 
 _MAX_DEGREE = 1200
@@ -52,7 +52,7 @@ class MehlerDual:
                 found[:, here] = hermite[these] @ value.T
         self._series = list(zip(degrees, coefficients, strict=True))
 
-    def __call__(self, rows: slice, cols: slice, c: Block, apart: Block | None) -> Averages:
+    def __call__(self, rows: slice, cols: slice, c: Block, apart: Block | None) -> KernelAverages:
         del apart  # the averages are as smooth in K as sigma is, whose scale is resolved
         rho = correlation_of(c, self._deviation[rows], self._deviation[cols])
         powers = {1: rho, 2: rho * rho}
@@ -61,7 +61,7 @@ class MehlerDual:
             * (rho if degrees.start == 1 else 1)
             for degrees, coefficients in self._series
         )
-        return Averages(ss, dd)
+        return KernelAverages(ss, dd)
 
 
 def _too_many_powers(activation: Activation, deviation: float) -> ExpansionError:

@@ -9,7 +9,14 @@ import numpy as np
 
 from rgflow.errors import RgflowError
 from rgflow.network import Network
-from rgflow.theory.infinite_width.apart import Block, Part, apart_of, apart_of_sum, apart_of_vectors, correlation_of
+from rgflow.theory.infinite_width.apart import (
+    Block,
+    KernelTerm,
+    apart_of,
+    apart_of_sum,
+    apart_of_vectors,
+    correlation_of,
+)
 from rgflow.theory.infinite_width.dual import Dual, closed_form, dual, mean_squares
 
 _TOLERANCE = {"float32": 1e-6}  # of expansions; 1e-10 in higher precision
@@ -19,7 +26,7 @@ Pairs = tuple[Block, Block, Block | None]
 
 
 @dataclass(frozen=True)
-class Layer:
+class LayerStep:
     """One step l -> l+1.
 
     Attributes
@@ -73,7 +80,7 @@ class Layer:
         """1 - |correlation| in layer l+1 from sign and 1 - |correlation| of the bias, sigma and skip connection."""
         present = (self.C_b > 0.0, True, self.skip > 0.0)
         parts = [
-            Part(share[rows, None], share[cols], *term)
+            KernelTerm(share[rows, None], share[cols], *term)
             for share, term, there in zip(self.shares, terms, present, strict=True)
             if there
         ]
@@ -93,7 +100,7 @@ class Plan:
     network: Network
     length: Block
     deviation: Block
-    layers: tuple[Layer, ...]
+    layers: tuple[LayerStep, ...]
     error: float = 0.0
 
     def first(self, rows: slice, cols: slice) -> Pairs:
@@ -109,7 +116,7 @@ class Plan:
             return K, Theta, apart
         shares = _shares(self.deviation, network.C_b[0], network.C_W[0] * self.length**2)
         terms: tuple[tuple[Block | float, Block | float], ...] = ((1.0, 0.0), (gram, apart))
-        parts = [Part(share[rows, None], share[cols], *term) for share, term in zip(shares, terms, strict=True)]
+        parts = [KernelTerm(share[rows, None], share[cols], *term) for share, term in zip(shares, terms, strict=True)]
         return K, Theta, apart_of_sum(parts, correlation_of(K, self.deviation[rows], self.deviation[cols]))
 
 
@@ -138,7 +145,7 @@ def make_plan(network: Network, x: Block, precision: Any) -> Plan:
     return Plan(x.astype(dtype, copy=False), network, *roots, tuple(layers))
 
 
-def _layer(network: Network, layer: int, variance: Block, Theta: Block, dtype: Any) -> tuple[Layer, Block, Block]:
+def _layer(network: Network, layer: int, variance: Block, Theta: Block, dtype: Any) -> tuple[LayerStep, Block, Block]:
     """The step from `layer`, and the diagonals of K and Theta after it."""
     sigma = network.activation_of(layer)
     averages = dual(sigma, variance.astype(dtype), _TOLERANCE.get(dtype.name, 1e-10))
@@ -151,7 +158,7 @@ def _layer(network: Network, layer: int, variance: Block, Theta: Block, dtype: A
     followed = _followed(network, layer + 1)
     shares = _shares(deviation, C_b, C_W * ss, skip * variance) if followed else []
     ss, dd, root, deviation, *shares = (array.astype(dtype) for array in (ss, dd, np.sqrt(ss), deviation, *shares))
-    made = Layer(averages, ss, dd, C_b, C_W, lambda_b, lambda_W, skip, root, deviation, tuple(shares))
+    made = LayerStep(averages, ss, dd, C_b, C_W, lambda_b, lambda_W, skip, root, deviation, tuple(shares))
     return made, after, Theta
 
 

@@ -22,7 +22,7 @@ _ARRAYS = 14  # four-input averages and intermediate results that are held at on
 _HELD = 5  # copies of what is kept: mean, squares, and the latest in two shapes
 
 
-class Cost(NamedTuple):
+class TheoryCost(NamedTuple):
     """CPU seconds of one core, and GiB of memory."""
 
     seconds: float
@@ -36,18 +36,20 @@ class Cost(NamedTuple):
             )
 
 
-def certified_cost(N: int, depth: int) -> Cost:
+def certified_cost(N: int, depth: int) -> TheoryCost:
     """Of N <= 6 inputs by quadrature, for a smooth activation and all tensors."""
-    return Cost((depth - 1) * _QUADRATURE * N**4, 0.1)
+    return TheoryCost((depth - 1) * _QUADRATURE * N**4, 0.1)
 
 
-def pairwise_cost(N: int, depth: int) -> Cost:
+def pairwise_cost(N: int, depth: int) -> TheoryCost:
     """Of N inputs by quadrature, for tensors that pairs of inputs decide."""
     blocks = math.ceil(N / BLOCK)
-    return Cost((depth - 1) * _PAIRWISE * blocks * (blocks + 1) / 2, 0.2 + 32 * N**2 / 2**30)
+    return TheoryCost((depth - 1) * _PAIRWISE * blocks * (blocks + 1) / 2, 0.2 + 32 * N**2 / 2**30)
 
 
-def randomized_cost(N: int, depth: int, needed: Recursions, kept: Collection[str], layers: int, nodes: int) -> Cost:
+def randomized_cost(
+    N: int, depth: int, needed: Recursions, kept: Collection[str], layers: int, nodes: int
+) -> TheoryCost:
     """Of N inputs on nodes.
 
     Parameters
@@ -66,4 +68,4 @@ def randomized_cost(N: int, depth: int, needed: Recursions, kept: Collection[str
     seconds = products * nodes / _MULTIPLICATIONS + RANDOMIZATIONS * len(four) * N**4 * _PER_ENTRY
     wanted = len(set(kept) & set(four)) * layers
     arrays = 2 * len(four) + _ARRAYS + _HELD * wanted if four else 0
-    return Cost((depth - 1) * seconds, 0.2 + 8 * N**4 * arrays / 2**30)
+    return TheoryCost((depth - 1) * seconds, 0.2 + 8 * N**4 * arrays / 2**30)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.random import SeedSequence
 
-from rgflow.activations.registry import Activation
+from rgflow.activations.activation import Activation
 from rgflow.errors import RgflowError
 from rgflow.gaussian.averages import Averages
 from rgflow.gaussian.derivatives import DerivativeExpectations

@@ -22,7 +22,7 @@ from rgflow.theory.initialization.layers import Tensors, labelled
 from rgflow.theory.initialization.ntk import first_ntk
 
 
-class Moments(NamedTuple):
+class ExactMoments(NamedTuple):
     """Means G, H and connected correlators u = V/n, d = D/n, f = F/n, alpha = A/n, beta = B/n of one layer."""
 
     G: Array
@@ -145,24 +145,26 @@ def deep_linear_six_point(network: Network, inputs: Inputs) -> Array:
     return G_6 - 3.0 * G_4 * G_2 + 2.0 * G_2**3
 
 
-def _evolve(network: Network, gram: Array, advance: Callable[[Hyperparameters, Moments], Moments]) -> xr.Dataset:
+def _evolve(
+    network: Network, gram: Array, advance: Callable[[Hyperparameters, ExactMoments], ExactMoments]
+) -> xr.Dataset:
     zero = np.zeros((len(gram),) * 4)
-    layers = [Moments(first_kernel(network, gram), first_ntk(network, gram), zero, zero, zero, zero, zero)]
+    layers = [ExactMoments(first_kernel(network, gram), first_ntk(network, gram), zero, zero, zero, zero, zero)]
     hyperparameters = zip(network.C_b, network.C_W, network.lambda_b, network.lambda_W, strict=True)
     hidden = zip(network.widths[1:-1], network.activations, list(hyperparameters)[1:], strict=True)
     for n, sigma, values in hidden:
         assert sigma.slopes is not None  # checked by all who come here
         layers.append(advance(Hyperparameters(n, sigma.slopes, *values), layers[-1]))
-    return labelled(_rescaled(network, Moments(*map(np.stack, zip(*layers, strict=True)))))
+    return labelled(_rescaled(network, ExactMoments(*map(np.stack, zip(*layers, strict=True)))))
 
 
-def _rescaled(network: Network, moments: Moments) -> Tensors:
+def _rescaled(network: Network, moments: ExactMoments) -> Tensors:
     fan_in = np.array(network.widths[:-1], dtype=np.float64).reshape(-1, 1, 1, 1, 1)
     connected = dict(zip(("V", "D", "F", "A", "B"), moments[2:], strict=True))
     return {"K": moments.G, "Theta": moments.H} | {name: fan_in * value for name, value in connected.items()}
 
 
-def _next_deep_linear(layer: Hyperparameters, moments: Moments) -> Moments:
+def _next_deep_linear(layer: Hyperparameters, moments: ExactMoments) -> ExactMoments:
     n, _, C_b, C_W, lambda_b, lambda_W = layer
     G, H, u, d, f, alpha, beta = moments
     f_1324, f_1423 = cross_pairs(f), _last_pairing(f)
@@ -171,7 +173,7 @@ def _next_deep_linear(layer: Hyperparameters, moments: Moments) -> Moments:
     s = u + (cross_pairs(M) + _last_pairing(M)) / n
     t = d + (f_1324 + f_1423) / n
     w = alpha + (beta_1324 + beta_1423) / n
-    return Moments(
+    return ExactMoments(
         G=C_b + C_W * G,
         H=lambda_b + lambda_W * G + C_W * H,
         u=C_W**2 * s,
@@ -182,7 +184,7 @@ def _next_deep_linear(layer: Hyperparameters, moments: Moments) -> Moments:
     )
 
 
-def _next_scale_invariant(layer: Hyperparameters, moments: Moments) -> Moments:
+def _next_scale_invariant(layer: Hyperparameters, moments: ExactMoments) -> ExactMoments:
     """One input; c_ss, c_st, c_tt are the covariances of the layer averages s of sigma^2 and t of sigma'^2 H_jj."""
     n, slopes, C_b, C_W, lambda_b, lambda_W = layer
     A_2, A_4 = (float(np.mean(np.power(slopes, power))) for power in (2, 4))
@@ -192,7 +194,7 @@ def _next_scale_invariant(layer: Hyperparameters, moments: Moments) -> Moments:
     c_ss = A_2**2 * (u + (3 * r - 1) / n * M)
     c_st = A_2**2 * (d + (r - 1) / n * N + 2 * r / n * f)
     c_tt = A_2**2 * (alpha + (r - 1) / n * Q + 2 * r / n * beta)
-    return Moments(
+    return ExactMoments(
         G=C_b + C_W * A_2 * G,
         H=lambda_b + lambda_W * A_2 * G + C_W * A_2 * H,
         u=C_W**2 * c_ss,

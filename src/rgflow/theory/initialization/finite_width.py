@@ -20,7 +20,7 @@ from rgflow.calls import checked
 from rgflow.inputs import Inputs, input_gram
 from rgflow.network import Network
 from rgflow.theory.initialization.contraction import Array
-from rgflow.theory.initialization.cost import BLOCK, Cost, certified_cost, pairwise_cost, randomized_cost
+from rgflow.theory.initialization.cost import BLOCK, TheoryCost, certified_cost, pairwise_cost, randomized_cost
 from rgflow.theory.initialization.differentials import DNTK_RECURSIONS
 from rgflow.theory.initialization.engines import LayerAverages, certified, pairwise, randomized
 from rgflow.theory.initialization.layers import Tensors, labelled, stacked, walk
@@ -33,7 +33,7 @@ from rgflow.theory.initialization.tensors import (
     with_dependencies,
 )
 
-Layers = Literal["last", "all"]
+WhichLayers = Literal["last", "all"]
 
 _CERTIFIED_INPUTS = 6
 _NODES = 2**14
@@ -45,12 +45,14 @@ def finite_width_tensors(
     inputs: Inputs,
     tensors: Iterable[str] | None = None,
     *,
-    layer: Layers = "last",
+    layer: WhichLayers = "last",
     nodes: int | None = None,
     seed: int = 0,
     memory: float = 8.0,
 ) -> xr.Dataset:
     """K, G1, V, Theta, Theta1, D, F, A, B, P, Q, R, S, T, U between all inputs, with their numerical errors.
+
+    PDLT, chapters 4, 8, 11 and infinity.
 
     Parameters
     ----------
@@ -96,7 +98,7 @@ def tensor_randomizations(
     inputs: Inputs,
     tensors: Iterable[str] | None = None,
     *,
-    layer: Layers = "last",
+    layer: WhichLayers = "last",
     nodes: int | None = None,
     seed: int = 0,
     memory: float = 8.0,
@@ -122,9 +124,9 @@ def finite_width_cost(
     samples: int,
     tensors: Iterable[str] | None = None,
     *,
-    layer: Layers = "last",
+    layer: WhichLayers = "last",
     nodes: int | None = None,
-) -> Cost:
+) -> TheoryCost:
     """CPU seconds and GiB that `finite_width_tensors` takes for a number of different inputs; other parameters as there."""
     return _cost(network, samples, _wanted(network, tensors), layer, _by_default(samples) if nodes is None else nodes)
 
@@ -158,7 +160,7 @@ def _by_default(samples: int) -> int:
     return 0 if samples <= _CERTIFIED_INPUTS else _NODES
 
 
-def _cost(network: Network, samples: int, wanted: list[str], layer: Layers, count: int) -> Cost:
+def _cost(network: Network, samples: int, wanted: list[str], layer: WhichLayers, count: int) -> TheoryCost:
     needed = with_dependencies(_existing(network), wanted)
     if not count:
         return certified_cost(samples, network.depth)
@@ -195,7 +197,7 @@ _DIVERGING = "RSTU"  # at kinks: means of s'' s'' or s' s''' of one input
 _DIFFERENTIALS: Mapping[str, Recursions] = {"plain": DNTK_RECURSIONS, "residual": {}}
 
 
-def _pair_tensors(network: Network, recursions: Recursions, gram: Array, layer: Layers) -> xr.Dataset:
+def _pair_tensors(network: Network, recursions: Recursions, gram: Array, layer: WhichLayers) -> xr.Dataset:
     """The tensors with two legs, which pairs of inputs decide, by quadrature: block by block of inputs."""
     blocks = np.array_split(np.arange(len(gram)), math.ceil(len(gram) / BLOCK))
     names = [name for name, recursion in recursions.items() if recursion.legs == 2]
@@ -212,7 +214,7 @@ def _pair_tensors(network: Network, recursions: Recursions, gram: Array, layer: 
 
 
 def _walked(
-    network: Network, recursions: Recursions, gram: Array, averages: LayerAverages, layer: Layers
+    network: Network, recursions: Recursions, gram: Array, averages: LayerAverages, layer: WhichLayers
 ) -> xr.Dataset:
     """The tensors of the last or of all layers with the averages of one engine."""
     _, step = network.architecture.choose(ARCHITECTURES, "finite-width theory")

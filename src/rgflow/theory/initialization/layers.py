@@ -28,7 +28,7 @@ class Recursion:
     legs: int
 
 
-class Layer(NamedTuple):
+class LayerTensors(NamedTuple):
     """The tensors of one layer and the quadrature error they were computed with."""
 
     number: int
@@ -73,19 +73,19 @@ def evolve(depth: int, first: Tensors, advance: Advance) -> xr.Dataset:
     return stacked(list(walk(depth, first, advance)))
 
 
-def walk(depth: int, first: Tensors, advance: Advance) -> Iterator[Layer]:
+def walk(depth: int, first: Tensors, advance: Advance) -> Iterator[LayerTensors]:
     """The layers of `evolve` one by one, so that a caller may keep those it wants."""
     _require_finite(first, 1)
     tensors, error = first, 0.0
-    yield Layer(1, tensors, error)
+    yield LayerTensors(1, tensors, error)
     for layer in range(1, depth):
         with np.errstate(over="ignore", invalid="ignore"):  # an overflow is reported with its layer and name below
             tensors, error = _advanced(advance, layer, tensors)
         _require_finite(tensors, layer + 1)
-        yield Layer(layer + 1, tensors, error)
+        yield LayerTensors(layer + 1, tensors, error)
 
 
-def stacked(layers: Sequence[Layer]) -> xr.Dataset:
+def stacked(layers: Sequence[LayerTensors]) -> xr.Dataset:
     """Labelled dataset of the tensors of some layers with ``quadrature_error`` (layer)."""
     tensors = {name: np.stack([layer.tensors[name] for layer in layers]) for name in layers[0].tensors}
     errors = ("layer", np.array([layer.error for layer in layers]))

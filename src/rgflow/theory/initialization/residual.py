@@ -14,7 +14,7 @@ from functools import cached_property
 
 import numpy as np
 
-from rgflow.activations.registry import Activation
+from rgflow.activations.activation import Activation
 from rgflow.errors import RgflowError
 from rgflow.gaussian.averages import Averages
 from rgflow.network import Network

@@ -19,7 +19,7 @@ from rgflow.theory.initialization.contraction import Array
 from rgflow.theory.initialization.finite_width import mean_and_error
 from rgflow.theory.learning.bayes_errors import hidden_errors, leading_errors, output_errors
 from rgflow.theory.learning.bayes_next import HiddenTensors, hidden_coefficients, output_coefficients
-from rgflow.theory.learning.bayes_tensors import hidden_tensors, learning_tensors, output_tensors
+from rgflow.theory.learning.bayes_tensors import hidden_tensors, kernel_tensors, learning_tensors
 from rgflow.theory.learning.conditioning import (
     Conditioning,
     check_noise,
@@ -173,7 +173,7 @@ def _leading_kernels(network: Network, tensors: xr.Dataset) -> Named:
 
 def _coefficients(network: Network, given: Conditioning, tensors: xr.Dataset) -> xr.Dataset:
     """All coefficients of 1/n."""
-    output, _ = output_tensors(tensors, network.depth)
+    output, _ = kernel_tensors(tensors, network.depth)
     values = output_coefficients(given, output)
     if network.depth > 1:
         hidden, _ = hidden_tensors(network, tensors)
@@ -183,7 +183,7 @@ def _coefficients(network: Network, given: Conditioning, tensors: xr.Dataset) ->
 
 def _quadrature_errors(network: Network, given: Conditioning, tensors: xr.Dataset) -> Named:
     """What the errors of quadrature amount to in all quantities and coefficients."""
-    output, errors = output_tensors(tensors, network.depth)
+    output, errors = kernel_tensors(tensors, network.depth)
     bounds = {"hidden_kernel": errors.K, **leading_errors(given, errors.K), **output_errors(given, output, errors)}
     if network.depth > 1:
         hidden, below = hidden_tensors(network, tensors)

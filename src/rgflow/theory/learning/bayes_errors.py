@@ -14,7 +14,7 @@ import xarray as xr
 from rgflow.theory.initialization.contraction import Array, outer
 from rgflow.theory.learning.bayes_next import (
     HiddenTensors,
-    OutputTensors,
+    KernelTensors,
     metric_parts,
     output_coefficients,
 )
@@ -28,10 +28,10 @@ def leading_errors(given: Conditioning, K_error: Array) -> dict[str, Array]:
     return metric_parts(given.majorant(), K_error)
 
 
-def output_errors(given: Conditioning, tensors: OutputTensors, errors: OutputTensors) -> dict[str, Array]:
+def output_errors(given: Conditioning, tensors: KernelTensors, errors: KernelTensors) -> dict[str, Array]:
     """Errors of ``output_coefficients``."""
-    absolute, sizes = given.majorant(), OutputTensors(*map(np.abs, tensors))
-    grown = OutputTensors(*map(np.add, sizes, errors))
+    absolute, sizes = given.majorant(), KernelTensors(*map(np.abs, tensors))
+    grown = KernelTensors(*map(np.add, sizes, errors))
     return _growth(output_coefficients(absolute, sizes), output_coefficients(absolute.perturbed(errors.K), grown))
 
 
@@ -53,7 +53,7 @@ def _growth(before: Mapping[str, Array], after: Mapping[str, Array]) -> dict[str
     return {name: after[name] - before[name] for name in before}
 
 
-def quadrature_errors(tensors: xr.Dataset, layer: int) -> OutputTensors:
+def quadrature_errors(tensors: xr.Dataset, layer: int) -> KernelTensors:
     """Errors of K, G1 and V of a layer by entry, from the largest relative error of the averages in all layers up to it.
 
     They are relative to the size of what is averaged: sqrt(K_aa K_bb) and, with kappa_a^4 = K_aa^2 + V_(aa)(aa),
@@ -65,7 +65,7 @@ def quadrature_errors(tensors: xr.Dataset, layer: int) -> OutputTensors:
     vertex = np.abs(np.einsum("aaaa->a", here["V"].values))
     metric = np.abs(np.diag(here["G1"].values)) + vertex / np.where(variance > 0.0, variance, 1.0)
     kappa = (variance**2 + vertex) ** 0.25
-    return OutputTensors(
+    return KernelTensors(
         K=relative * np.sqrt(np.multiply.outer(variance, variance)),
         G1=relative * np.add.outer(metric, metric) / 2,
         V=relative * outer(np.multiply.outer(kappa, kappa), np.multiply.outer(kappa, kappa)),

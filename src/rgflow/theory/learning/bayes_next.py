@@ -15,7 +15,7 @@ from rgflow.theory.initialization.contraction import Array
 from rgflow.theory.learning.conditioning import Conditioning
 
 
-class OutputTensors(NamedTuple):
+class KernelTensors(NamedTuple):
     """K, G1 (sample, sample) and V (sample, sample, sample, sample) of the output layer."""
 
     K: Array
@@ -144,7 +144,7 @@ def kernel_gradient(Y: Array, J: Array) -> Array:
     return np.asarray(W + np.diag(own))
 
 
-def output_coefficients(given: Conditioning, tensors: OutputTensors) -> dict[str, Array]:
+def output_coefficients(given: Conditioning, tensors: KernelTensors) -> dict[str, Array]:
     """All coefficients of 1/n that need the tensors of the output layer, by the names of ``bayes_theory``."""
     metric, vertex = metric_parts(given, tensors.G1), vertex_parts(given, tensors.V)
     hebbian = hebbian_covariance(given, tensors.V)

@@ -13,7 +13,7 @@ from rgflow.network import Network
 from rgflow.theory.initialization.finite_width import finite_width_cost, tensor_randomizations
 from rgflow.theory.initialization.tensors import initialization_theory
 from rgflow.theory.learning.bayes_errors import quadrature_errors
-from rgflow.theory.learning.bayes_next import HiddenTensors, OutputTensors
+from rgflow.theory.learning.bayes_next import HiddenTensors, KernelTensors
 
 TENSORS = ("K", "G1", "V")
 _MEMORY = 8.0  # GiB
@@ -48,7 +48,7 @@ def require_memory(network: Network, samples: int, nodes: int | None) -> None:
         finite_width_cost(network, samples, TENSORS, layer="all", nodes=nodes).require(_MEMORY)
 
 
-def output_tensors(tensors: xr.Dataset, depth: int) -> tuple[OutputTensors, OutputTensors]:
+def kernel_tensors(tensors: xr.Dataset, depth: int) -> tuple[KernelTensors, KernelTensors]:
     """Tensors of the output layer and their errors, from those of all samples, train first, at every layer."""
     return _layer(tensors, depth), quadrature_errors(tensors, depth)
 
@@ -63,6 +63,6 @@ def hidden_tensors(network: Network, tensors: xr.Dataset) -> tuple[HiddenTensors
     return HiddenTensors(*here, J0), HiddenTensors(*errors, J0_errors)
 
 
-def _layer(tensors: xr.Dataset, layer: int) -> OutputTensors:
+def _layer(tensors: xr.Dataset, layer: int) -> KernelTensors:
     here = tensors.sel(layer=layer)
-    return OutputTensors(*(here[name].values for name in TENSORS))
+    return KernelTensors(*(here[name].values for name in TENSORS))

@@ -21,8 +21,8 @@ from rgflow.theory.initialization.contraction import Array
 _TAYLOR_TERMS = 20  # exponents of at most 1/2, so the first term left out is below 1e-24
 _LARGEST_EXPONENT = 0.5
 
-Row = tuple[Array, ...]
-Propagation = Callable[["Triangular"], Callable[[Row, Any], Row]]
+MatrixRow = tuple[Array, ...]
+Propagation = Callable[["Triangular"], Callable[[MatrixRow, Any], MatrixRow]]
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Triangular:
     Entries broadcast against each other, so one that depends on few modes stays small.
     """
 
-    rows: tuple[Row, ...]
+    rows: tuple[MatrixRow, ...]
 
     @classmethod
     def bidiagonal(cls, diagonal: Sequence[Array]) -> Triangular:
@@ -53,16 +53,16 @@ class Triangular:
         return Triangular(tuple(tuple(factor * entry for entry in row) for row in self.rows))
 
 
-def times(row: Row, matrix: Triangular) -> Row:
+def times(row: MatrixRow, matrix: Triangular) -> MatrixRow:
     """A row vector times upper triangular matrices."""
     return tuple(sum((row[k] * matrix.rows[k][j - k] for k in range(j + 1)), np.zeros(())) for j in range(len(row)))
 
 
-def powers(J: Triangular) -> Callable[[Row, int], Row]:
+def matrix_powers(J: Triangular) -> Callable[[MatrixRow, int], MatrixRow]:
     """Return the map (row, t) -> row J^t for whole numbers t, by squares of J that are kept for the next call."""
     squares = [J]
 
-    def advance(row: Row, steps: int) -> Row:
+    def advance(row: MatrixRow, steps: int) -> MatrixRow:
         for digit in range(steps.bit_length()):
             if digit == len(squares):
                 squares.append(squares[-1] @ squares[-1])
@@ -73,11 +73,11 @@ def powers(J: Triangular) -> Callable[[Row, int], Row]:
     return advance
 
 
-def exponentials(J: Triangular) -> Callable[[Row, float], Row]:
+def exponentials(J: Triangular) -> Callable[[MatrixRow, float], MatrixRow]:
     """Return the map (row, t) -> row e^(tJ) for t >= 0 and a diagonal of J that is nowhere positive."""
     fastest = max(float(np.abs(row[0]).max()) for row in J.rows)
 
-    def advance(row: Row, time: float) -> Row:
+    def advance(row: MatrixRow, time: float) -> MatrixRow:
         halvings = max(0, math.ceil(math.log2(max(time * fastest / _LARGEST_EXPONENT, 1.0))))
         step = _taylor(J.scaled(time / 2**halvings))
         for _ in range(halvings):
@@ -108,7 +108,7 @@ def corners(diagonal: Sequence[Array], times_of_record: Sequence[float], propaga
         ``powers`` or ``exponentials``.
     """
     advance = propagate(Triangular.bidiagonal(diagonal))
-    row: Row = (np.ones(()), *(np.zeros(()),) * (len(diagonal) - 1))
+    row: MatrixRow = (np.ones(()), *(np.zeros(()),) * (len(diagonal) - 1))
     for earlier, later in pairwise((0, *times_of_record)):
         row = advance(row, later - earlier)
         yield row[-1]

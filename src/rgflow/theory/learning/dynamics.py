@@ -23,10 +23,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rgflow.theory.initialization.contraction import Array
-from rgflow.theory.learning.chains import corners, exponentials, powers
+from rgflow.theory.learning.chains import corners, exponentials, matrix_powers
 
 
-class Chain(NamedTuple):
+class NestedKernel(NamedTuple):
     """A kernel as prefactor times nested sum: losses[k] is 1 - w_{k+1} (of flow, the rate) with the row x last."""
 
     prefactor: Array
@@ -44,7 +44,7 @@ class Chain(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Kernels:
+class KernelsInTime:
     """All kernels at one time, for rows x = train modes then test samples, and train modes p, q, s."""
 
     decay: Array
@@ -97,14 +97,14 @@ class Dynamics:
         if np.isinf(time):
             return _inverse(self.theta)
         if not self.flow:
-            return learned_fraction(self.theta, self.rate, int(time))
+            return gradient_descent_fraction(self.theta, self.rate, int(time))
         f = self.rate * time
         np.divide(-np.expm1(-f * self.theta), self.theta, out=f, where=self.theta > 0.0)
         return f
 
-    def kernels(self, times: Sequence[float], test_count: int) -> Iterator[Kernels]:
+    def kernels(self, times: Sequence[float], test_count: int) -> Iterator[KernelsInTime]:
         """Kernels at increasing finite times."""
-        propagate, offset = (exponentials, 0.0) if self.flow else (powers, 1.0)
+        propagate, offset = (exponentials, 0.0) if self.flow else (matrix_powers, 1.0)
         paths = {
             name: corners([offset - loss for loss in chain.losses], times, propagate)
             for name, chain in self._chains.items()
@@ -113,7 +113,7 @@ class Dynamics:
             values = {name: chain.values(next(paths[name])) for name, chain in self._chains.items()}
             yield _kernels(values, self._decay(time), test_count)
 
-    def limit(self, test_count: int) -> Kernels:
+    def limit(self, test_count: int) -> KernelsInTime:
         """Kernels at t -> infinity, where train rows are learned and all that is left is in test rows."""
         values = {}
         for name, chain in self._chains.items():
@@ -126,40 +126,40 @@ class Dynamics:
         return np.exp(-loss * time) if self.flow else (1.0 - loss) ** time
 
     @cached_property
-    def _chains(self) -> dict[str, Chain]:
+    def _chains(self) -> dict[str, NestedKernel]:
         return (flow_chains if self.flow else descent_chains)(self.rate * self.theta, self.rate)
 
 
-def descent_chains(loss: Array, eta: Array) -> dict[str, Chain]:
+def descent_chains(loss: Array, eta: Array) -> dict[str, NestedKernel]:
     """Kernels of steps, from 1 - u_p and eta_p of the modes; the kernel of h_{t-m+1}(w_1, ..., w_m) has m losses."""
     x, (p,), (eta_p,) = _row(loss, 1), _legs(loss, 1), _legs(eta, 1)
-    chains = {"g": Chain(eta_p, (p, x))}
+    chains = {"g": NestedKernel(eta_p, (p, x))}
     x, (p, q), (eta_p, eta_q) = _row(loss, 2), _legs(loss, 2), _legs(eta, 2)
-    chains["gg"] = Chain(eta_p * eta_q, (q, p, x))
-    chains["a"] = Chain(eta_p * eta_q * (1 - p), (_both(p, q), p, x))
-    chains["b"] = Chain(eta_p * eta_q / 2, (_both(p, q), x))
+    chains["gg"] = NestedKernel(eta_p * eta_q, (q, p, x))
+    chains["a"] = NestedKernel(eta_p * eta_q * (1 - p), (_both(p, q), p, x))
+    chains["b"] = NestedKernel(eta_p * eta_q / 2, (_both(p, q), x))
     x, (p, q, s), (eta_p, eta_q, eta_s) = _row(loss, 3), _legs(loss, 3), _legs(eta, 3)
     pq, pqs, eta_pqs = _both(p, q), _both(_both(p, q), s), eta_p * eta_q * eta_s
-    chains["c1"] = Chain(eta_pqs * (1 - p) ** 2 * (1 - q), (pqs, pq, p, x))
-    chains["c2"] = Chain(eta_pqs * (1 - p), (pqs, p, x))
-    chains["c3"] = Chain(eta_pqs * (1 - p) * (1 - q), (pqs, pq, x))
-    chains["c4"] = Chain(eta_pqs, (pqs, x))
+    chains["c1"] = NestedKernel(eta_pqs * (1 - p) ** 2 * (1 - q), (pqs, pq, p, x))
+    chains["c2"] = NestedKernel(eta_pqs * (1 - p), (pqs, p, x))
+    chains["c3"] = NestedKernel(eta_pqs * (1 - p) * (1 - q), (pqs, pq, x))
+    chains["c4"] = NestedKernel(eta_pqs, (pqs, x))
     return chains
 
 
-def flow_chains(loss: Array, kappa: Array) -> dict[str, Chain]:
+def flow_chains(loss: Array, kappa: Array) -> dict[str, NestedKernel]:
     """Kernels of gradient flow, from the rates kappa_p theta_p and the factors kappa_p of the modes."""
     x, (p,), (kappa_p,) = _row(loss, 1), _legs(loss, 1), _legs(kappa, 1)
-    chains = {"g": Chain(kappa_p, (p, x))}
+    chains = {"g": NestedKernel(kappa_p, (p, x))}
     x, (p, q), (kappa_p, kappa_q) = _row(loss, 2), _legs(loss, 2), _legs(kappa, 2)
-    chains["gg"] = Chain(kappa_p * kappa_q, (q, p, x))
-    chains["a"] = Chain(kappa_p * kappa_q, (p + q, p, x))
+    chains["gg"] = NestedKernel(kappa_p * kappa_q, (q, p, x))
+    chains["a"] = NestedKernel(kappa_p * kappa_q, (p + q, p, x))
     x, (p, q, s), (kappa_p, kappa_q, kappa_s) = _row(loss, 3), _legs(loss, 3), _legs(kappa, 3)
-    chains["c1"] = Chain(kappa_p * kappa_q * kappa_s, (p + q + s, p + q, p, x))
+    chains["c1"] = NestedKernel(kappa_p * kappa_q * kappa_s, (p + q + s, p + q, p, x))
     return chains
 
 
-def learned_fraction(theta: Array, eta: float | Array, step: int) -> Array:
+def gradient_descent_fraction(theta: Array, eta: float | Array, step: int) -> Array:
     """Return f_t(theta) = [1 - (1 - eta theta)^t] / theta, accurate also for small eta theta t, where it is eta t."""
     x = eta * theta
     small = x < 0.5
@@ -197,10 +197,12 @@ def _legs(values: Array, legs: int) -> tuple[Array, ...]:
     return tuple(values.reshape(-1, *(1,) * after) for after in reversed(range(legs)))
 
 
-def _kernels(values: Mapping[str, Array], decay: Array, test_count: int) -> Kernels:
+def _kernels(values: Mapping[str, Array], decay: Array, test_count: int) -> KernelsInTime:
     """Give every test sample the one test row that they share."""
     train_count = len(decay)
     rows = np.minimum(np.arange(train_count + test_count), train_count)
     at = {name: value[rows] for name, value in values.items()}
     c = {name: value for name, value in at.items() if name.startswith("c")}
-    return Kernels(np.append(decay, 1.0)[rows], at["g"], at["gg"], at["a"], at.get("b", np.zeros_like(at["a"])), c)
+    return KernelsInTime(
+        np.append(decay, 1.0)[rows], at["g"], at["gg"], at["a"], at.get("b", np.zeros_like(at["a"])), c
+    )

@@ -11,7 +11,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike
 
-from rgflow.activations.registry import Activation
+from rgflow.activations.activation import Activation
 from rgflow.activations.registry import activation as find_activation
 from rgflow.calls import checked
 from rgflow.compute import map_tasks
@@ -23,7 +23,7 @@ from rgflow.theory.initialization.finite_width import mean_and_error
 from rgflow.theory.learning.bayes import condition
 from rgflow.theory.learning.bayes_errors import leading_errors, output_errors
 from rgflow.theory.learning.bayes_next import output_coefficients
-from rgflow.theory.learning.bayes_tensors import learning_tensors, output_tensors, require_memory
+from rgflow.theory.learning.bayes_tensors import kernel_tensors, learning_tensors, require_memory
 from rgflow.theory.learning.conditioning import check_noise, conditioning, log_evidence_bound
 
 _LEADING = ("log_evidence", "log_evidence_error", "evidence_fit", "evidence_occam", "optimal_scale")
@@ -46,7 +46,7 @@ def evidence_map(
     workers: int = 1,
     progress: Callable[[int, int], None] | None = None,
 ) -> xr.Dataset:
-    """Log evidence of plain networks with equal hidden widths n, over initialization and depth.
+    """Log evidence of plain networks with equal hidden widths n, over initialization and depth (PDLT, chapter 6).
 
     Differences of log evidence are logarithms of Bayes factors. At width n the log evidence is ``log_evidence`` +
     ``log_evidence1``/n + O(1/n^2).
@@ -150,7 +150,7 @@ def _each(depths: Array, evaluate: Callable[[int], Mapping[str, Array]], names: 
 
 def _leading(task: Task, noise: float, tensors: xr.Dataset, depth: int) -> dict[str, Array]:
     """Infinite width, and all errors of quadrature."""
-    output, errors = output_tensors(tensors, depth)
+    output, errors = kernel_tensors(tensors, depth)
     given = conditioning(output.K, task.train_targets, noise)
     bounds = leading_errors(given, errors.K) | output_errors(given, output, errors)
     values = condition(np.tile(output.K, (2, 2)), task, noise)
@@ -159,7 +159,7 @@ def _leading(task: Task, noise: float, tensors: xr.Dataset, depth: int) -> dict[
 
 
 def _coefficients(task: Task, noise: float, tensors: xr.Dataset, depth: int) -> dict[str, Array]:
-    output, _ = output_tensors(tensors, depth)
+    output, _ = kernel_tensors(tensors, depth)
     return output_coefficients(conditioning(output.K, task.train_targets, noise), output)
 
 

@@ -14,7 +14,7 @@ from rgflow.theory.initialization.contraction import Array
 _PAIR = ("sample_1", "sample_2")
 
 
-class Moments(NamedTuple):
+class PosteriorMoments(NamedTuple):
     """Log evidence, posterior means (output, sample) and second moments (output, sample, output, sample), kernels by name."""
 
     log_evidence: Array
@@ -23,7 +23,7 @@ class Moments(NamedTuple):
     kernels: Mapping[str, Array]
 
 
-def posterior_dataset(task: Task, moments: Moments, errors: Moments) -> xr.Dataset:
+def posterior_dataset(task: Task, moments: PosteriorMoments, errors: PosteriorMoments) -> xr.Dataset:
     """Mean, covariance, log evidence and kernels, each with its ``<name>_error``, on samples train then test."""
     crossed = np.multiply.outer(np.abs(moments.mean), errors.mean)
     covariance = moments.second - np.multiply.outer(moments.mean, moments.mean)
@@ -32,7 +32,7 @@ def posterior_dataset(task: Task, moments: Moments, errors: Moments) -> xr.Datas
     return xr.Dataset(found | {f"{name}_error": bound for name, bound in bounds.items()}, task.coordinates)
 
 
-def _labelled(moments: Moments, covariance: Array) -> dict[str, tuple[tuple[str, ...], Array]]:
+def _labelled(moments: PosteriorMoments, covariance: Array) -> dict[str, tuple[tuple[str, ...], Array]]:
     return {
         "log_evidence": ((), moments.log_evidence),
         "posterior_mean": (("sample", "output"), moments.mean.T),

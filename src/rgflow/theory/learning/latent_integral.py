@@ -14,7 +14,7 @@ from rgflow.errors import RgflowError
 from rgflow.theory.initialization.contraction import Array
 
 LogLikelihood = Callable[[Array], Array]  # (point, dimension) -> (point,)
-Moments = Callable[[Array], Array]  # (point, dimension) -> (point, number)
+MomentsOf = Callable[[Array], Array]  # (point, dimension) -> (point, number)
 
 _PRODUCT_DIMENSIONS = 3
 _NEGLIGIBLE = 38.0  # nats below the peak: 3e-17
@@ -49,7 +49,7 @@ class _Peak(NamedTuple):
         return float(np.sum(np.log(np.diag(self.factor))))
 
 
-def posterior_expectation(log_likelihood: LogLikelihood, moments: Moments, dimensions: int) -> Integral:
+def posterior_expectation(log_likelihood: LogLikelihood, moments: MomentsOf, dimensions: int) -> Integral:
     """Average the moments over u ~ N(0, 1) weighted by the likelihood.
 
     Up to three dimensions by the trapezoidal rule in coordinates that whiten the peak, refined until shifted nodes agree to
@@ -97,7 +97,7 @@ def _curvature(log_integrand: LogLikelihood, centre: Array, step: float = 1e-3) 
     return np.asarray(-(values[0] - values[1] - values[2] + values[3]) / (4 * step**2))
 
 
-def _product_rule(log_integrand: LogLikelihood, moments: Moments, peak: _Peak) -> Integral:
+def _product_rule(log_integrand: LogLikelihood, moments: MomentsOf, peak: _Peak) -> Integral:
     box = _box(log_integrand, peak)
     for step in _STEPS:
         found = _on_grid(log_integrand, moments, peak, _grid(box, step, 0.0), step)
@@ -136,7 +136,7 @@ def _nodes(axes: list[Array]) -> Array:
     return np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(size, len(axes)) if axes else np.zeros((1, 0))
 
 
-def _on_grid(log_integrand: LogLikelihood, moments: Moments, peak: _Peak, axes: list[Array], step: float) -> Integral:
+def _on_grid(log_integrand: LogLikelihood, moments: MomentsOf, peak: _Peak, axes: list[Array], step: float) -> Integral:
     u = peak.place(_nodes(axes))
     log_weight = log_integrand(u) + peak.log_volume + len(axes) * np.log(step)
     kept = log_weight > log_weight.max() - _NEGLIGIBLE
@@ -146,7 +146,7 @@ def _on_grid(log_integrand: LogLikelihood, moments: Moments, peak: _Peak, axes: 
     return Integral(log_evidence, 0.0, mean, np.zeros_like(mean), len(u))
 
 
-def _weighted(moments: Moments, u: Array, weight: Array) -> Array:
+def _weighted(moments: MomentsOf, u: Array, weight: Array) -> Array:
     """Sum over points, piece by piece: the moments of all points at once could be large."""
     pieces = [weight[piece] @ moments(u[piece]) for piece in _pieces(len(u))]
     return np.asarray(np.sum(pieces, axis=0))
@@ -156,7 +156,7 @@ def _pieces(count: int, size: int = 64) -> Iterator[slice]:
     return (slice(start, start + size) for start in range(0, count, size))
 
 
-def _randomized(log_integrand: LogLikelihood, moments: Moments, peak: _Peak) -> Integral:
+def _randomized(log_integrand: LogLikelihood, moments: MomentsOf, peak: _Peak) -> Integral:
     replicas = [_one_scrambling(log_integrand, moments, peak, seed) for seed in range(_REPLICAS)]
     logs = np.array([replica.log_evidence for replica in replicas])
     numbers = np.stack([replica.moments for replica in replicas])
@@ -178,7 +178,7 @@ def _combined(logs: Array, numbers: Array) -> Array:
     return np.asarray(weight @ numbers)
 
 
-def _one_scrambling(log_integrand: LogLikelihood, moments: Moments, peak: _Peak, seed: int) -> Integral:
+def _one_scrambling(log_integrand: LogLikelihood, moments: MomentsOf, peak: _Peak, seed: int) -> Integral:
     d = len(peak.centre)
     uniform = qmc.Sobol(d + 1, scramble=True, rng=np.random.default_rng(seed)).random(_POINTS)
     radius = 2 * gammaincinv(_DEGREES / 2, uniform[:, -1:]) / _DEGREES

@@ -24,7 +24,7 @@ from rgflow.task import Task
 from rgflow.theory.initialization.contraction import Array
 from rgflow.theory.initialization.kernel import first_kernel
 from rgflow.theory.learning.conditioning import check_noise, noisy_spectrum
-from rgflow.theory.learning.exact_posterior import Moments, posterior_dataset
+from rgflow.theory.learning.exact_posterior import PosteriorMoments, posterior_dataset
 from rgflow.theory.learning.latent_integral import posterior_expectation
 
 
@@ -38,6 +38,8 @@ def linear_posterior(
     noise: float,
 ) -> xr.Dataset:
     """Posterior and evidence of a deep linear network at its widths: no expansion, no sampling of networks.
+
+    PDLT, chapters 3 and 6.
 
     Parameters
     ----------
@@ -220,9 +222,9 @@ def _product(B: Array, Q: Array, K: Array) -> Array:
     return blocks.reshape(len(B), B.shape[1] * K.shape[0], B.shape[2] * K.shape[1])
 
 
-def _split(task: Task, log_evidence: float, numbers: Array) -> Moments:
+def _split(task: Task, log_evidence: float, numbers: Array) -> PosteriorMoments:
     """The numbers of ``_Problem.moments``, named."""
     N, m = len(task.inputs), task.train_targets.shape[1]
     mean, second, hidden = np.split(numbers, np.cumsum([m * N, (m * N) ** 2]))
     kernels = {"hidden_kernel": hidden.reshape(N, N)}
-    return Moments(np.asarray(log_evidence), mean.reshape(m, N), second.reshape(m, N, m, N), kernels)
+    return PosteriorMoments(np.asarray(log_evidence), mean.reshape(m, N), second.reshape(m, N, m, N), kernels)

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from rgflow.activations.registry import Activation
+from rgflow.activations.activation import Activation
 from rgflow.errors import RgflowError
 from rgflow.gaussian.nodes import normal_density, panel_rule, piecewise_edges, trapezoid_rule
 from rgflow.theory.initialization.contraction import Array

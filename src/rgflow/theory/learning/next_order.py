@@ -10,7 +10,7 @@ import numpy as np
 
 from rgflow.task import Task
 from rgflow.theory.initialization.contraction import Array
-from rgflow.theory.learning.dynamics import Dynamics, Kernels
+from rgflow.theory.learning.dynamics import Dynamics, KernelsInTime
 from rgflow.theory.learning.eigenbasis import Eigenbasis
 from rgflow.theory.learning.losses import expected_losses1
 from rgflow.theory.learning.parts import Part, all_parts, frozen_covariance, remembered_covariance
@@ -22,7 +22,7 @@ from rgflow.theory.learning.statistics import OutputTensors, RowStatistics, row_
 class State(NamedTuple):
     """The kernels at one time and what they make of the statistics."""
 
-    kernels: Kernels
+    kernels: KernelsInTime
     parts: tuple[Part, ...]
 
 
@@ -90,10 +90,10 @@ def moment(row: RowStatistics, basis: Eigenbasis, at: State) -> Moment:
     """Order 1/n at one time."""
     mean = np.stack([basis.samples @ part.response @ row.moment.y.T for part in at.parts])
     ntk = np.stack([part.ntk.dense(basis.samples) for part in at.parts])
-    return Moment(mean, covariance(row, basis, at, at), ntk)
+    return Moment(mean, covariance_in_time(row, basis, at, at), ntk)
 
 
-def covariance(row: RowStatistics, basis: Eigenbasis, first: State, second: State) -> Array:
+def covariance_in_time(row: RowStatistics, basis: Eigenbasis, first: State, second: State) -> Array:
     """Coefficient of 1/n of Cov(z_i1(t), z_j2(t')) of one network at two times, which may be equal.
 
     Returns

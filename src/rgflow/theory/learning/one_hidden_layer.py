@@ -25,7 +25,7 @@ from rgflow.task import Task
 from rgflow.theory.initialization.contraction import Array
 from rgflow.theory.initialization.kernel import first_kernel
 from rgflow.theory.learning.conditioning import check_noise
-from rgflow.theory.learning.exact_posterior import Moments, posterior_dataset
+from rgflow.theory.learning.exact_posterior import PosteriorMoments, posterior_dataset
 from rgflow.theory.learning.neuron_nodes import REACH, neuron_nodes
 
 _MAX_TARGETS = 2
@@ -44,6 +44,8 @@ def one_hidden_layer_posterior(
     noise: float,
 ) -> xr.Dataset:
     """Posterior and evidence of a network with one hidden layer at its width, from the characteristic function of one neuron.
+
+    PDLT, chapter 6.
 
     Parameters
     ----------
@@ -119,7 +121,7 @@ class _Tilted(NamedTuple):
     ssss: Array
 
 
-def _converged(problem: _Problem) -> tuple[Moments, Moments]:
+def _converged(problem: _Problem) -> tuple[PosteriorMoments, PosteriorMoments]:
     """Moments of the first fineness that agrees with coarser, shifted nodes, and the differences."""
     for fineness in _FINENESS:
         found, control = _posterior(problem, 1.3 * fineness, 0.5), _posterior(problem, fineness, 0.0)
@@ -129,13 +131,13 @@ def _converged(problem: _Problem) -> tuple[Moments, Moments]:
     return found, errors
 
 
-def _difference(found: Moments, control: Moments) -> Moments:
+def _difference(found: PosteriorMoments, control: PosteriorMoments) -> PosteriorMoments:
     kernels = {name: np.abs(kernel - control.kernels[name]) for name, kernel in found.kernels.items()}
     log_evidence, mean, second = (np.abs(a - b) for a, b in zip(found[:3], control[:3], strict=True))
-    return Moments(log_evidence, mean, second, kernels)
+    return PosteriorMoments(log_evidence, mean, second, kernels)
 
 
-def _posterior(problem: _Problem, fineness: float, shift: float) -> Moments:
+def _posterior(problem: _Problem, fineness: float, shift: float) -> PosteriorMoments:
     """Fourier integrals over the wave numbers; even functions of k come with cos(k y), odd ones with sin(k y)."""
     neuron = _neuron(problem, fineness, shift)
     k, volume = _wave_numbers(problem, neuron, fineness, shift)
@@ -150,7 +152,9 @@ def _posterior(problem: _Problem, fineness: float, shift: float) -> Moments:
         "hidden_kernel": C_b + C_W * np.tensordot(even, tilted.ss, axes=1),
         "preactivation_kernel": np.tensordot(even, tilted.zz, axes=1),
     }
-    return Moments(np.log(evidence), np.tensordot(odd, mean, axes=1), np.tensordot(even, second, axes=1), kernels)
+    return PosteriorMoments(
+        np.log(evidence), np.tensordot(odd, mean, axes=1), np.tensordot(even, second, axes=1), kernels
+    )
 
 
 def _neuron(problem: _Problem, fineness: float, shift: float) -> _Neuron:

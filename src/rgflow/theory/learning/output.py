@@ -8,7 +8,7 @@ import numpy as np
 
 from rgflow.inputs import Inputs, checked_inputs, input_gram
 from rgflow.network import Network
-from rgflow.theory.infinite_width.accuracy import certified_plan, whole
+from rgflow.theory.infinite_width.accuracy import certified_plan, whole_kernels
 from rgflow.theory.infinite_width.dual import is_fast
 from rgflow.theory.infinite_width.mehler import ExpansionError
 from rgflow.theory.infinite_width.quadrature import quadrature_kernels
@@ -44,7 +44,7 @@ def output_kernels(network: Network, inputs: Inputs) -> tuple[Array, Array]:
 def _kernels(network: Network, inputs: Array) -> tuple[Array, Array]:
     if all(is_fast(sigma) for sigma in network.activations):
         with suppress(ExpansionError):
-            K, Theta, _ = whole(certified_plan(network, inputs, "float64"))
+            K, Theta, _ = whole_kernels(certified_plan(network, inputs, "float64"))
             return K, Theta
     K, Theta, _ = quadrature_kernels(network, input_gram(network, inputs))
     return K, Theta

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rgflow.theory.initialization.contraction import Array
-from rgflow.theory.learning.dynamics import Kernels
+from rgflow.theory.learning.dynamics import KernelsInTime
 from rgflow.theory.learning.statistics import Moving, RowStatistics
 from rgflow.theory.learning.triples import LAST, MIDDLE, OUTER, Coupling, ErrorMoment, weighted_sum
 
@@ -40,7 +40,7 @@ class Part:
     ntk: Coupling
 
 
-def frozen(row: RowStatistics, k: Kernels) -> Part:
+def frozen(row: RowStatistics, k: KernelsInTime) -> Part:
     """R = g H1 - gg <H H>; remembers -R K - g <H z z>."""
     N_A = len(k.f)
     response = k.g * row.H1[:, :N_A] - _contracted("xpq,xpq->xq", k.gg, row.H_H_chained)
@@ -48,7 +48,7 @@ def frozen(row: RowStatistics, k: Kernels) -> Part:
     return Part(response, _equal_components(memory, row.moment), _equal_components(row.H1, row.moment))
 
 
-def first_dynamical(row: RowStatistics, k: Kernels) -> Part:
+def first_dynamical(row: RowStatistics, k: KernelsInTime) -> Part:
     """With D_xpq = (a + b)_xpq dH_xpq + a_xpq dH_pxq: R_xq = -<D_xpq z_p>, R_xp = -<D_xpq z_q>; remembers -R K and
     <D_ypq z_x> E[eps_p eps_q].
     """
@@ -61,7 +61,7 @@ def first_dynamical(row: RowStatistics, k: Kernels) -> Part:
     return Part(response, memory, _equal_components(-row.ntk_dH_z @ k.f, row.moment))
 
 
-def second_dynamical(row: RowStatistics, k: Kernels) -> Part:
+def second_dynamical(row: RowStatistics, k: KernelsInTime) -> Part:
     """With C_xpqs: R_xp = C_xpqs E[eps_q eps_s] and its two permutations; remembers -R K, components of R not summed."""
     C = weighted_sum(k.c, row.cubic)
     R = row.moment.contract(C, LAST) + row.moment.contract(C, OUTER) + row.moment.contract(C, MIDDLE)
@@ -71,18 +71,18 @@ def second_dynamical(row: RowStatistics, k: Kernels) -> Part:
     return Part(R.same, -(R @ row.K.T), ntk)
 
 
-def all_parts(row: RowStatistics, k: Kernels) -> tuple[Part, ...]:
+def all_parts(row: RowStatistics, k: KernelsInTime) -> tuple[Part, ...]:
     """All parts in the order of ``PARTS``."""
     return frozen(row, k), first_dynamical(row, k), second_dynamical(row, k)
 
 
-def frozen_covariance(row: RowStatistics, k_1: Kernels, k_2: Kernels) -> Coupling:
+def frozen_covariance(row: RowStatistics, k_1: KernelsInTime, k_2: KernelsInTime) -> Coupling:
     """What is not memory: u_x^t u_y^t' G1_xy + g_xp(t) g_yq(t') <H_xp H_yq> E[eps_p eps_q]."""
     from_start = _equal_components(np.outer(k_1.decay, k_2.decay) * row.G1, row.moment)
     return from_start + row.moment.contract(row.H_H, OUTER, ep=k_1.g, fq=k_2.g)
 
 
-def remembered_covariance(part_1: Part, k_1: Kernels, part_2: Part, k_2: Kernels) -> Coupling:
+def remembered_covariance(part_1: Part, k_1: KernelsInTime, part_2: Part, k_2: KernelsInTime) -> Coupling:
     """u_x^t memory_yx(t') + u_y^t' memory_xy(t)."""
     return part_2.memory.transposed * k_1.decay[:, None] + part_1.memory * k_2.decay
 

@@ -18,7 +18,7 @@ _MOST_INPUTS = 24
 _OUTPUT = 0
 
 
-class Line(NamedTuple):
+class Abscissa(NamedTuple):
     """How test inputs stand on the horizontal axis.
 
     Attributes
@@ -81,14 +81,14 @@ def draw(theory: xr.Dataset, posterior: xr.Dataset, inputs: xr.Dataset) -> Figur
     return figure
 
 
-def _line(theory: xr.Dataset, test: xr.Dataset) -> Line:
+def _line(theory: xr.Dataset, test: xr.Dataset) -> Abscissa:
     if _on_circle(test):
         order = np.argsort(_angles(test), kind="stable")
-        return Line(_angles(test)[order], order, True, "angle of the input")
+        return Abscissa(_angles(test)[order], order, True, "angle of the input")
     means = theory["posterior_mean"].values[positions_of(theory, "test"), _OUTPUT]
     ranked = np.argsort(means, kind="stable")
     kept = np.linspace(0, means.size - 1, min(_MOST_INPUTS, means.size)).round().astype(int)
-    return Line(np.arange(kept.size, dtype=float), ranked[kept], False, "test input, by prediction")
+    return Abscissa(np.arange(kept.size, dtype=float), ranked[kept], False, "test input, by prediction")
 
 
 def _on_circle(test: xr.Dataset) -> bool:
@@ -102,7 +102,7 @@ def _angles(samples: xr.Dataset) -> Array:
     return np.asarray(np.arctan2(x[:, 1], x[:, 0]))
 
 
-def _draw_theory(axes: Axes, theory: xr.Dataset, line: Line, n: int) -> None:
+def _draw_theory(axes: Axes, theory: xr.Dataset, line: Abscissa, n: int) -> None:
     test, own = positions_of(theory, "test")[line.order], {"output_1": _OUTPUT, "output_2": _OUTPUT}
     mean = line.drawn(theory["posterior_mean"].values[test, _OUTPUT])
     sd = line.drawn(_deviation(theory["posterior_covariance"], test))
@@ -121,7 +121,7 @@ def _deviation(covariance: xr.DataArray, chosen: NDArray[np.int64]) -> Array:
     return np.asarray(np.sqrt(np.maximum(variance, 0.0)))
 
 
-def _draw_posterior(axes: Axes, posterior: xr.Dataset, line: Line, test: NDArray[np.int64], color: str) -> None:
+def _draw_posterior(axes: Axes, posterior: xr.Dataset, line: Abscissa, test: NDArray[np.int64], color: str) -> None:
     chosen = test[line.order]
     mean = posterior["posterior_mean"].values[chosen, _OUTPUT]
     error = posterior["posterior_mean_stderr"].values[chosen, _OUTPUT]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import xarray as xr
 
-Pair = tuple[xr.DataArray, xr.DataArray]
+ValueAndError = tuple[xr.DataArray, xr.DataArray]
 
 
 def has_next_order(theory: xr.Dataset) -> bool:
@@ -12,25 +12,30 @@ def has_next_order(theory: xr.Dataset) -> bool:
     return "prediction_mean1" in theory
 
 
-def next_order(theory: xr.Dataset, name: str) -> Pair:
+def next_order_of(theory: xr.Dataset, name: str) -> ValueAndError:
     """The coefficient of 1/n and its error; of a covariance or NTK that of the first output."""
     coefficient = _first_output(theory[f"{name}1"])
     error = f"{name}1_error"
     return coefficient, _first_output(theory[error]) if error in theory else xr.zeros_like(coefficient)
 
 
-def at_width(theory: xr.Dataset, name: str, width: int) -> xr.DataArray:
+def to_next_order(theory: xr.Dataset, name: str, width: int) -> xr.DataArray:
     """q + q1/n where q1 is known, else q."""
-    return theory[name] + next_order(theory, name)[0] / width if f"{name}1" in theory else theory[name]
+    return theory[name] + next_order_of(theory, name)[0] / width if f"{name}1" in theory else theory[name]
 
 
-def deviation(theory: xr.Dataset, trained: xr.Dataset, name: str, width: int) -> Pair:
-    """What the ensemble of one width has beyond infinite width, and its error, from control variates if they were used."""
+def deviation(theory: xr.Dataset, trained: xr.Dataset, name: str, width: int) -> ValueAndError:
+    """What the ensemble of one width has beyond infinite width, and its error, from control variates where they lower it.
+
+    Narrow networks late in training are far from their linearization, and its subtraction adds more noise than it takes.
+    """
     of_width = trained.sel(width=width)
-    if f"{name}_excess" in trained and has_next_order(theory):
-        value, stderr = (_first_output(of_width[f"{name}_excess{suffix}"]) / width for suffix in ("", "_stderr"))
-        return value, stderr
-    return of_width[name] - theory[name].sel(step=of_width["step"]), of_width[f"{name}_stderr"]
+    plain, stderr = of_width[name] - theory[name].sel(step=of_width["step"]), of_width[f"{name}_stderr"]
+    if f"{name}_excess" not in trained or not has_next_order(theory):
+        return plain, stderr
+    value, error = (_first_output(of_width[f"{name}_excess{suffix}"]) / width for suffix in ("", "_stderr"))
+    better = error < stderr
+    return value.where(better, plain), error.where(better, stderr)
 
 
 def _first_output(array: xr.DataArray) -> xr.DataArray:

@@ -6,10 +6,11 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from rgflow.chapters.training.figures.deviation import at_width, has_next_order
+from rgflow.chapters.training.figures.deviation import has_next_order, to_next_order
 from rgflow.figures.image import draw_image
 from rgflow.figures.style import THEORY, new_figure, styled, width_colors
 
@@ -33,7 +34,7 @@ def draw(theory: xr.Dataset, trained: xr.Dataset, inputs: xr.Dataset) -> Figure:
     """
     chosen = spread_test_samples(theory, _IMAGES)
     colors = width_colors(trained["width"].values)
-    figure = new_figure(height=0.5 + 1.15 * len(chosen))
+    figure = new_figure(height=0.7 + 1.15 * len(chosen))
     panels = figure.subplots(len(chosen), 1 + len(colors), squeeze=False, width_ratios=(0.45, *(1,) * len(colors)))
     for row, sample in zip(panels, chosen, strict=True):
         draw_image(row[0], inputs["x"].values[sample])
@@ -45,7 +46,18 @@ def draw(theory: xr.Dataset, trained: xr.Dataset, inputs: xr.Dataset) -> Figure:
         axes.annotate(f"$n={n}$", (0.5, 1.08), xycoords="axes fraction", ha="center", weight="bold")
     for axes in panels[-1, 1:]:
         axes.set_xlabel("final prediction $z$")
+    _name_lines(figure, has_next_order(theory))
     return figure
+
+
+def _name_lines(figure: Figure, next_order: bool) -> None:
+    kinds = {"kernel prediction": ("-", THEORY), "with order $1/n$": ("--", "0.4"), "target": (":", "0.5")}
+    lines = [
+        Line2D([], [], ls=style, color=color, label=label)
+        for label, (style, color) in kinds.items()
+        if next_order or style != "--"
+    ]
+    figure.legend(handles=lines, loc="outside upper center", ncols=len(lines))
 
 
 def spread_test_samples(theory: xr.Dataset, count: int) -> NDArray[np.int64]:
@@ -67,8 +79,10 @@ def _draw_histogram(axes: Axes, theory: xr.Dataset, trained: xr.Dataset, sample:
     axes.plot(fine, _gaussian(fine, mean, sd**2), color=THEORY)
     if has_next_order(theory):
         width = int(trained["width"])
-        mean1 = float(at_width(theory, "prediction_mean", width).isel(here))
-        variance1 = at_width(theory, "prediction_covariance", width).isel(step=-1, sample_1=sample, sample_2=sample)
+        mean1 = float(to_next_order(theory, "prediction_mean", width).isel(here))
+        variance1 = to_next_order(theory, "prediction_covariance", width).isel(
+            step=-1, sample_1=sample, sample_2=sample
+        )
         axes.plot(fine, _gaussian(fine, mean1, float(variance1)), "--", color="0.4", lw=0.8)
     note = _score(theory, trained, here, mean) + "\n" + rf"$s/\sigma={values.std(ddof=1) / sd:.2f}$"
     axes.annotate(note, (0.02, 0.97), xycoords="axes fraction", va="top", fontsize=6)
@@ -83,7 +97,7 @@ def _score(theory: xr.Dataset, trained: xr.Dataset, here: dict[str, int], mean: 
     note = f"$z={(estimate - mean) / stderr:+.1f}$"
     if not has_next_order(theory):
         return note
-    beyond = estimate - float(at_width(theory, "prediction_mean", int(trained["width"])).isel(here))
+    beyond = estimate - float(to_next_order(theory, "prediction_mean", int(trained["width"])).isel(here))
     return f"{note}\nwith $1/n$: ${beyond / stderr:+.1f}$"
 
 

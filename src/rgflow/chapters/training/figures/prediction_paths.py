@@ -7,7 +7,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from rgflow.chapters.training.figures.deviation import at_width, has_next_order
+from rgflow.chapters.training.figures.deviation import has_next_order, to_next_order
 from rgflow.chapters.training.figures.final_predictions import spread_test_samples
 from rgflow.figures.style import THEORY, mark_panel, new_figure, outer_legend, step_axis, styled, width_colors
 
@@ -49,7 +49,7 @@ def _draw_means(axes: Axes, theory: xr.Dataset, trained: xr.Dataset, sample: int
         one = trained.sel(width=n)
         mean, stderr = one["prediction_mean"].isel(at), one["prediction_mean_stderr"].isel(at)
         axes.errorbar(one["step"], mean, stderr, fmt="o", color=color, ms=2, label=f"$n={n}$")
-        _draw_next_order(axes, theory, at_width(theory, "prediction_mean", n).isel(at), color)
+        _draw_next_order(axes, theory, to_next_order(theory, "prediction_mean", n).isel(at), color)
 
 
 def _draw_deviations(axes: Axes, theory: xr.Dataset, trained: xr.Dataset, sample: int) -> None:
@@ -60,7 +60,7 @@ def _draw_deviations(axes: Axes, theory: xr.Dataset, trained: xr.Dataset, sample
         sd = np.sqrt(one["prediction_covariance"].isel(at))
         stderr = one["prediction_covariance_stderr"].isel(at) / (2 * sd)  # d sqrt(c) = dc / (2 sqrt(c))
         axes.errorbar(one["step"], sd, stderr, fmt="o", color=color, ms=2)
-        variance = at_width(theory, "prediction_covariance", n).isel(at)
+        variance = to_next_order(theory, "prediction_covariance", n).isel(at)
         _draw_next_order(axes, theory, variance.where(variance > 0) ** 0.5, color)
 
 

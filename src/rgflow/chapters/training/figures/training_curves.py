@@ -7,7 +7,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from rgflow.chapters.training.figures.deviation import deviation, has_next_order, next_order
+from rgflow.chapters.training.figures.deviation import deviation, has_next_order, next_order_of
 from rgflow.figures.style import (
     THEORY,
     mark_panel,
@@ -63,7 +63,7 @@ def _draw_column(panels: np.ndarray, name: str, theory: xr.Dataset, trained: xr.
     _draw_deviation(panels[1], name, theory, trained, shown)
     if has_next_order(theory):
         _draw_rest(panels[2], name, theory, trained, shown)
-        panels[2].set_ylim(panels[1].get_ylim())
+        _share_limits(panels[1], panels[2])
 
 
 def _draw_losses(axes: Axes, name: str, theory: xr.Dataset, trained: xr.Dataset) -> None:
@@ -81,6 +81,12 @@ def _draw_losses(axes: Axes, name: str, theory: xr.Dataset, trained: xr.Dataset)
     _log_axis(axes, float(reference.min()), float(reference.max()))
 
 
+def _share_limits(first: Axes, second: Axes) -> None:
+    limits = [*first.get_ylim(), *second.get_ylim()]
+    for axes in (first, second):
+        axes.set_ylim(min(limits), max(limits))
+
+
 def _log_axis(axes: Axes, smallest: float, largest: float) -> None:
     if largest < 30 * smallest:
         plain_log_axis(axes)
@@ -95,7 +101,7 @@ def _draw_deviation(axes: Axes, name: str, theory: xr.Dataset, trained: xr.Datas
         value, stderr = (100 * part.sel(step=shown["step"]) / shown for part in deviation(theory, trained, name, n))
         axes.errorbar(shown["step"], value, stderr, fmt="o", color=color, ms=2)
         if has_next_order(theory):
-            first, error = (100 * part.sel(step=shown["step"]) / n / shown for part in next_order(theory, name))
+            first, error = (100 * part.sel(step=shown["step"]) / n / shown for part in next_order_of(theory, name))
             axes.plot(shown["step"], first, "--", color=color, lw=0.8)
             axes.fill_between(shown["step"], first - error, first + error, color=color, alpha=0.25, lw=0)
 
@@ -103,7 +109,7 @@ def _draw_deviation(axes: Axes, name: str, theory: xr.Dataset, trained: xr.Datas
 def _draw_rest(axes: Axes, name: str, theory: xr.Dataset, trained: xr.Dataset, shown: xr.DataArray) -> None:
     axes.axhline(0, color=THEORY)
     for n, color in width_colors(trained["width"].values).items():
-        (value, stderr), (first, error) = deviation(theory, trained, name, n), next_order(theory, name)
+        (value, stderr), (first, error) = deviation(theory, trained, name, n), next_order_of(theory, name)
         rest = 100 * (value - first / n).sel(step=shown["step"]) / shown
         spread = 100 * ((stderr**2 + (error / n) ** 2) ** 0.5).sel(step=shown["step"]) / shown
         axes.errorbar(shown["step"], rest, spread, fmt="o", color=color, ms=2)
