@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from rgflow.activations.registry import activation
-from rgflow.compute import one_thread
+from rgflow.compute.machine import one_thread
 from rgflow.practice.batch import Batch
 from rgflow.practice.chain import Chain, Point
 from rgflow.practice.choice import choose
