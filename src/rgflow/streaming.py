@@ -8,7 +8,7 @@ import dask
 import xarray as xr
 
 from rgflow.calls import checked
-from rgflow.compute import check_workers
+from rgflow.compute.tasks import check_workers
 from rgflow.errors import RgflowError
 from rgflow.inputs import Inputs
 from rgflow.network import Network

@@ -23,7 +23,7 @@ import numpy as np
 import torch
 from bench_theory import measured, peer_python
 
-from rgflow.compute import one_thread
+from rgflow.compute.machine import one_thread
 from rgflow.network import Network
 from rgflow.sampling.backward import backward
 from rgflow.sampling.blocks import sample_initialization

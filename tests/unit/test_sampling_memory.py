@@ -9,11 +9,11 @@ import pytest
 
 PROBE = """
 import numpy as np
-from rgflow.compute import peak_memory, resident_memory
+from rgflow.compute.machine import peak_memory, resident_memory
 from rgflow.network import Network
 from rgflow.sampling.blocks import sample_groups
 from rgflow.sampling.chunks import chunk_members, footprint_of, make_target
-from rgflow.compute import find_device
+from rgflow.compute.machine import find_device
 from rgflow.sampling.spec import SamplingSpec
 
 x = np.random.default_rng(0).standard_normal(({inputs}, 8))

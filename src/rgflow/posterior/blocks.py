@@ -13,7 +13,8 @@ import xarray as xr
 from numpy.typing import ArrayLike
 
 from rgflow.calls import checked
-from rgflow.compute import find_device, map_tasks, one_thread
+from rgflow.compute.machine import find_device, one_thread
+from rgflow.compute.tasks import map_tasks
 from rgflow.errors import RgflowError
 from rgflow.network import Network
 from rgflow.posterior.combine import combine_posterior
@@ -78,7 +79,7 @@ def sample_posterior(
     device
         "auto", "cpu" or "cuda". Draws differ between the two.
     workers, cluster
-        See :func:`rgflow.compute.map_tasks`. The result does not depend on them.
+        See :func:`rgflow.compute.tasks.map_tasks`. The result does not depend on them.
     progress
         Called with (done, total) islands.
 

@@ -19,7 +19,7 @@ from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_va
 from torch import nn
 
 from rgflow.activations.torch_names import torch_function
-from rgflow.compute import one_thread
+from rgflow.compute.machine import one_thread
 from rgflow.practice.chain import Chain, Point
 from rgflow.practice.groups import adam_scales
 from rgflow.settings import Settings, distinct

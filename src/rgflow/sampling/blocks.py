@@ -13,7 +13,8 @@ import torch
 import xarray as xr
 
 from rgflow.calls import checked
-from rgflow.compute import find_device, map_tasks, one_thread
+from rgflow.compute.machine import find_device, one_thread
+from rgflow.compute.tasks import map_tasks
 from rgflow.errors import RgflowError
 from rgflow.inputs import Inputs
 from rgflow.network import Network
@@ -66,7 +67,7 @@ def sample_initialization(
     device
         "auto", "cpu" or "cuda". Draws differ between the two.
     workers, cluster
-        See :func:`rgflow.compute.map_tasks`. The result does not depend on them.
+        See :func:`rgflow.compute.tasks.map_tasks`. The result does not depend on them.
     progress
         Called with (done, total) as the work proceeds.
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 import xarray as xr
 
-from rgflow.compute import physical_memory, resident_memory
+from rgflow.compute.machine import physical_memory, resident_memory
 from rgflow.errors import RgflowError
 from rgflow.inputs import Inputs, input_gram
 from rgflow.network import Network

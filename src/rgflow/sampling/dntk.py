@@ -19,7 +19,8 @@ from torch import Tensor
 from torch.func import jacrev, jvp, vmap
 
 from rgflow.calls import checked
-from rgflow.compute import map_tasks, one_thread
+from rgflow.compute.machine import one_thread
+from rgflow.compute.tasks import map_tasks
 from rgflow.errors import RgflowError
 from rgflow.inputs import Inputs, checked_inputs, input_gram
 from rgflow.network import Network
@@ -97,7 +98,7 @@ def sample_dntk(
     members, seed
         See :class:`rgflow.sampling.spec.DntkSpec`; at least 2000 members.
     workers, cluster, progress
-        See :func:`rgflow.compute.map_tasks`, whose tasks are groups of 1000. The result does not depend on them.
+        See :func:`rgflow.compute.tasks.map_tasks`, whose tasks are groups of 1000. The result does not depend on them.
 
     Returns
     -------

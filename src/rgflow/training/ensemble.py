@@ -12,7 +12,8 @@ import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
 from rgflow.calls import checked
-from rgflow.compute import find_device, map_tasks, one_thread, physical_memory
+from rgflow.compute.machine import find_device, one_thread, physical_memory
+from rgflow.compute.tasks import map_tasks
 from rgflow.errors import RgflowError
 from rgflow.network import Network
 from rgflow.task import Task

@@ -14,7 +14,7 @@ import numpy as np
 import xarray as xr
 
 from rgflow.calls import checked
-from rgflow.compute import check_workers
+from rgflow.compute.tasks import check_workers
 from rgflow.errors import RgflowError
 from rgflow.inputs import Inputs
 from rgflow.network import Network

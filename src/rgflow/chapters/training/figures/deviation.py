@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import xarray as xr
 
-ValueAndError = tuple[xr.DataArray, xr.DataArray]
+from rgflow.comparison.training import ValueAndError, sharper
 
 
 def has_next_order(theory: xr.Dataset) -> bool:
@@ -25,17 +25,13 @@ def to_next_order(theory: xr.Dataset, name: str, width: int) -> xr.DataArray:
 
 
 def deviation(theory: xr.Dataset, trained: xr.Dataset, name: str, width: int) -> ValueAndError:
-    """What the ensemble of one width has beyond infinite width, and its error, from control variates where they lower it.
-
-    Narrow networks late in training are far from their linearization, and its subtraction adds more noise than it takes.
-    """
+    """What the ensemble of one width has beyond infinite width, and its error, from control variates where they lower it."""
     of_width = trained.sel(width=width)
-    plain, stderr = of_width[name] - theory[name].sel(step=of_width["step"]), of_width[f"{name}_stderr"]
+    plain = of_width[name] - theory[name].sel(step=of_width["step"]), of_width[f"{name}_stderr"]
     if f"{name}_excess" not in trained or not has_next_order(theory):
-        return plain, stderr
+        return plain
     value, error = (_first_output(of_width[f"{name}_excess{suffix}"]) / width for suffix in ("", "_stderr"))
-    better = error < stderr
-    return value.where(better, plain), error.where(better, stderr)
+    return sharper((value, error), plain)
 
 
 def _first_output(array: xr.DataArray) -> xr.DataArray:
