@@ -6,6 +6,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+DOCS := .venv-docs/.ready
 STUDY := $(shell sed -n 's/^study: *//p' config.yaml)
 # One BLAS thread per process: processes, not threads, share the cores.
 export OMP_NUM_THREADS = 1
@@ -43,9 +44,7 @@ cluster-test: $(READY) ## the study on a SLURM that is started on this machine f
 bench: $(READY) ## ratios against the floors and peers, one run each
 	python tests/benchmarks/run.py
 
-docs: ## the documentation as a website, in site/
-	@test -x .venv-docs/bin/mkdocs || { $(PYTHON) -m venv .venv-docs && .venv-docs/bin/pip install --quiet \
-		--disable-pip-version-check -r envs/docs.txt && .venv-docs/bin/pip install --quiet --no-deps -e .; }
+docs: $(DOCS) ## the documentation as a website, in site/
 	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --quiet
 	@echo "site/index.html"
 
@@ -66,4 +65,11 @@ $(READY): envs/requirements.txt pyproject.toml
 	@$(BIN)/pip install --quiet --disable-pip-version-check torch==2.13.0
 	@$(BIN)/pip install --quiet --disable-pip-version-check -r envs/requirements.txt
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -e .
+	@touch $@
+
+# What the site is made with: the packages behind the configuration and the registry, none that computes.
+$(DOCS): envs/docs.txt
+	@$(PYTHON) -m venv .venv-docs
+	@.venv-docs/bin/pip install --quiet --disable-pip-version-check -r envs/docs.txt
+	@.venv-docs/bin/pip install --quiet --disable-pip-version-check --no-deps -e .
 	@touch $@

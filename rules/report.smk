@@ -1,5 +1,6 @@
-# Report: Snakemake's own report, one self-contained page with all figures, captions and run statistics.
-#   in:  all figures
+# Report: one page that opens offline, with the table theory | experiment | z, all figures and captions, and the jobs.
+# (`snakemake --report jobs.html` makes Snakemake's own, with the same figures.)
+#   in:  all figures, all comparisons
 #   out: study.yaml (the configuration with its defaults), index.json (its stores and what they are made from), report.html
 
 
@@ -25,6 +26,7 @@ rule study_file:
 rule report:
     input:
         figures=rules.figures.input,
+        scores=study.paths([stage for stage in study.wanted if stage.scores], ".json"),
         study=rules.study_file.output.study,
     output:
         f"{ROOT}/report.html",

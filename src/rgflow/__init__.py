@@ -115,12 +115,34 @@ _MODULES = {
 }
 
 
+_RESULTS = {
+    "bayes_theory",
+    "dntk_theory",
+    "evidence_map",
+    "finite_width_tensors",
+    "generalization",
+    "infinite_width_theory",
+    "initialization_theory",
+    "linear_posterior",
+    "one_hidden_layer_posterior",
+    "sample_dntk",
+    "sample_initialization",
+    "sample_posterior",
+    "train_ensemble",
+    "training_difference",
+    "training_theory",
+}
+"""Functions whose results carry the meaning of every variable, as stored ones do."""
+
+
 def __getattr__(name: str) -> Any:
     """Import a public name from its home module, or a public module, on first use."""
     if name in _MODULES:
         value: Any = import_module(_MODULES[name])
     elif name in _HOME:
         value = getattr(import_module(_HOME[name]), name)
+        if name in _RESULTS:
+            value = import_module("rgflow.variables.library").documenting(value)
     else:
         raise AttributeError(f"module 'rgflow' has no attribute {name!r}")
     globals()[name] = value

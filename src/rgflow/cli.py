@@ -159,9 +159,9 @@ def _add_stage_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _stage(options: argparse.Namespace) -> None:
+    from rgflow.compute.workers import workers
     from rgflow.study.runner import parse_spec, run_stage
     from rgflow.study.stage import Resources
-    from rgflow.study.workers import workers
 
     with workers(options.cluster) as cluster:
         memory = None if options.memory is None else options.memory * 1e6

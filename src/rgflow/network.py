@@ -21,7 +21,7 @@ ActivationLike = str | Activation | Callable[..., Any]
 
 @dataclass(frozen=True, init=False)
 class Network:
-    """A multilayer perceptron at initialization, z^(l+1) = b + W sigma(z^(l)), as an immutable, hashable value.
+    """A multilayer perceptron at initialization, z^(l+1) = b + W sigma(z^(l)), as an immutable, hashable value (PDLT, chapter 2).
 
     In each layer biases are drawn from N(0, C_b) and weights from N(0, C_W / n_{l-1}). The learning-rate tensor of the
     NTK is lambda_b for biases and lambda_W / n_{l-1} for weights. In a residual network the layers beyond the first are

@@ -8,7 +8,7 @@ import dask
 import xarray as xr
 
 from rgflow.calls import checked
-from rgflow.compute import check_workers
+from rgflow.compute.tasks import check_workers
 from rgflow.errors import RgflowError
 from rgflow.inputs import Inputs
 from rgflow.network import Network
@@ -23,7 +23,7 @@ from rgflow.theory.infinite_width.kernels import Precision, certificate, lazy_in
 def stream_infinite_width(
     network: Network, inputs: Inputs, path: str | Path, precision: Precision = "float64", workers: int = 1
 ) -> xr.Dataset:
-    """Infinite-width K and Theta of the last layer, written tile by tile to a Zarr store.
+    """Infinite-width K and Theta of the last layer, written tile by tile to a Zarr store (PDLT, chapters 4, 8 and 10).
 
     In memory are a few tiles per worker (of 768 x 768 pairs), one row of tiles, and O(N) numbers per layer. The check of
     positivity keeps N^2/2 numbers in a temporary folder beside the store and takes N^3/3 multiplications per matrix.

@@ -23,7 +23,7 @@ import numpy as np
 import torch
 from bench_theory import measured, peer_python
 
-from rgflow.compute import one_thread
+from rgflow.compute.machine import one_thread
 from rgflow.network import Network
 from rgflow.sampling.backward import backward
 from rgflow.sampling.blocks import sample_initialization
@@ -55,7 +55,7 @@ def make_target(n: int, N: int, layers: Iterable[int]) -> Target:
 
 
 def marginal_rate(target: Target, members: int, seconds: float) -> float:
-    streams = Streams("bench", DEPTH, CPU)
+    streams = Streams("bench", CPU)
 
     def draw(chunk: int) -> object:
         passed = forward(target, members, streams.generator(chunk, 0))
@@ -65,14 +65,14 @@ def marginal_rate(target: Target, members: int, seconds: float) -> float:
 
 
 def weights_rate(target: Target, members: int, seconds: float) -> float:
-    streams = Streams("bench", DEPTH, CPU)
+    streams = Streams("bench", CPU)
     return rate(
         lambda chunk: weight_samples(target, members, partial(streams.generator, chunk), "normal"), members, seconds
     )
 
 
 def all_layers_rate(n: int, N: int, members: int, seconds: float) -> float:
-    streams, target = Streams("bench", DEPTH, CPU), make_target(n, N, range(1, DEPTH + 1))
+    streams, target = Streams("bench", CPU), make_target(n, N, range(1, DEPTH + 1))
     return rate(lambda chunk: marginal_samples(target, members, partial(streams.generator, chunk)), members, seconds)
 
 

@@ -14,9 +14,9 @@ from torch import nn
 
 import rgflow
 from rgflow.practice.advice import Advice
+from rgflow.practice.contest import draw_networks, mean_square_errors, network_outputs
 from rgflow.practice.initialize import effective
 from rgflow.practice.learning import STEPS
-from rgflow.practice.proof import _Arm, _draw, _losses, _outputs
 
 KINDS = {"relu": nn.ReLU, "tanh": nn.Tanh, "gelu": nn.GELU, "silu": nn.SiLU, "selu": nn.SELU}
 
@@ -120,8 +120,7 @@ def test_the_spread_after_training(momentum: float) -> None:
     advice = rgflow.advise(_chain("tanh", 3, 128), x, labels, momentum=momentum)
     held = np.arange(24) % 8 == 7
     data, targets = torch.as_tensor(x, dtype=torch.float32), torch.eye(10)[torch.as_tensor(labels)]
-    arm = _Arm(advice.chain, effective(advice.reading.layers, advice.wanted))
-    networks = _draw(arm, 400, seed=0)
+    networks = draw_networks(advice.chain, effective(advice.reading.layers, advice.wanted), 400, seed=0)
     lr = (
         advice.suggested_rate("critical") * (~held).sum() / 24
     )  # the mean is over fewer samples than advice was asked about
@@ -133,10 +132,10 @@ def test_the_spread_after_training(momentum: float) -> None:
     optimizer = torch.optim.SGD(groups, momentum=momentum)
     for _ in range(STEPS):
         optimizer.zero_grad()
-        _losses(advice.chain, networks, data[~held], targets[~held]).sum().backward()
+        mean_square_errors(advice.chain, networks, data[~held], targets[~held]).sum().backward()
         optimizer.step()
     with torch.no_grad():
-        final = _outputs(advice.chain, networks, data[held]).double().numpy()
+        final = network_outputs(advice.chain, networks, data[held]).double().numpy()
     assert float(advice.at("critical")["final_spread"]) == pytest.approx(
         math.sqrt(final.var(axis=0, ddof=1).mean()), rel=0.05
     )

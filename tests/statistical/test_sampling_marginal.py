@@ -57,7 +57,7 @@ def moments(samples: Samples) -> torch.Tensor:
 
 
 def batches(target: Target, sampler: str, count: int) -> torch.Tensor:
-    streams = Streams(sampler, target.network.depth, torch.device("cpu"))
+    streams = Streams(sampler, torch.device("cpu"))
     draw = marginal_samples if sampler == "marginal" else partial(weight_samples, law="normal")
     return torch.stack([moments(draw(target, BATCH, partial(streams.generator, batch))) for batch in range(count)])
 
@@ -111,7 +111,7 @@ def test_float64_agrees_too() -> None:
 def test_drawn_ntks_average_to_their_mean_given_the_forward_pass(name: str) -> None:
     """Both from the same forward passes, so that only the noise of the backward passes is left in the difference."""
     target = replace(make_target(name, False, 0.3, torch.float64), tensors=frozenset({"Theta", "F"}))
-    streams = Streams("paired", 3, torch.device("cpu"))
+    streams = Streams("paired", torch.device("cpu"))
     differences = []
     for batch in range(40):
         generator = partial(streams.generator, batch)
@@ -133,7 +133,7 @@ def test_drawn_ntks_average_to_their_mean_given_the_forward_pass(name: str) -> N
 
 def test_a_repeated_input_gives_equal_outputs_and_kernels() -> None:
     target = drawn(make_target("tanh, width < inputs", True, 0.3, torch.float64))
-    streams = Streams("repeated", 3, torch.device("cpu"))
+    streams = Streams("repeated", torch.device("cpu"))
     samples = marginal_samples(target, 100, partial(streams.generator, 0))
     torch.testing.assert_close(samples.preactivation[..., 0], samples.preactivation[..., 3])
     assert samples.ntk is not None

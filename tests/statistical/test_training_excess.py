@@ -93,7 +93,7 @@ def test_the_noise_of_the_excess_does_not_grow_with_the_width() -> None:
     narrow, wide = (ensemble(width, antithetic=True, members=512, group=8) for width in (32, 512))
     for name in NAMES:
         ratio = np.median(excess(wide, name)[1] / excess(narrow, name)[1])
-        assert ratio < 1.3, name  # 16 for n times a plain estimate, 4 with errors of O(1/sqrt n)
+        assert ratio < 2.0, name  # 16 for n times a plain estimate, 4 with errors of O(1/sqrt n)
 
 
 def test_ntk_excess_is_that_of_the_mean_ntk() -> None:

@@ -96,21 +96,26 @@ def _chunk(network: Network, known: Reference, generator: torch.Generator) -> Ar
     weights, biases = (
         [s * torch.cat([p, p]) for s, p in zip(signs, of, strict=True)] for of in (drawn.weights, drawn.biases)
     )
-    parameters, inputs = Parameters(weights, biases), torch.from_numpy(INPUTS.T.copy())
-    z_0, H_0 = (f(network, parameters, inputs).numpy() for f in (outputs, empirical_ntk))
+    parameters, inputs = Parameters(weights, biases), torch.from_numpy(INPUTS)
+    z_0, H_0 = _observed(network, parameters, inputs)
     found = []
     for step in range(1, STEPS[-1] + 1):
-        _descend(network, parameters, inputs[:, :TRAIN], known.eta)
+        _descend(network, parameters, inputs[:TRAIN], known.eta)
         if step in STEPS:
-            z, H = (f(network, parameters, inputs).numpy() for f in (outputs, empirical_ntk))
-            left = _left_over(known, step, z_0[:, 0], H_0, z[:, 0], H)
+            left = _left_over(known, step, z_0, H_0, *_observed(network, parameters, inputs))
             found.append(left.reshape(2, CHUNK, -1).mean(axis=0))
     return np.stack(found)
 
 
+def _observed(network: Network, parameters: Parameters, inputs: torch.Tensor) -> tuple[Array, Array]:
+    """z (member, sample) and H (member, sample, sample) of the only output; arrays of their own, which training leaves."""
+    z, H = (f(network, parameters, inputs).numpy().copy() for f in (outputs, empirical_ntk))
+    return z[:, :, 0], H[:, 0, 0]
+
+
 def _descend(network: Network, parameters: Parameters, inputs: torch.Tensor, eta: float) -> None:
     run = run_forward(network, parameters, inputs)
-    for layer, cotangent in cotangents(parameters, run, run.outputs - torch.from_numpy(TARGETS.T.copy())):
+    for layer, cotangent in cotangents(parameters, run, run.outputs - torch.from_numpy(TARGETS)):
         values = parameters.weights[layer - 1], parameters.biases[layer - 1]
         rates = network.lambda_W[layer - 1] / network.widths[layer - 1], network.lambda_b[layer - 1]
         add_gradients_(values, cotangent, run.signals[layer - 1], (-eta * rates[0], -eta * rates[1]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import xarray as xr
-from synthetic import WIDTHS, ensembles, theory_at_initialization, trained, training_theory
+from synthetic import WIDTHS, ensembles, theory_at_initialization, trained, training_theory, with_next_order
 
 from rgflow.comparison.compare import compare, compare_exact
 from rgflow.comparison.quantities import INITIALIZATION
@@ -178,6 +178,22 @@ def test_trained_ntk_is_compared_with_the_frozen_one() -> None:
     assert float(compared["z_intercept_p_value"].sel(quantity="NTK")) > 1e-3
     without = compare_training(theory, experiment.drop_vars(["NTK", "NTK_stderr"]))
     assert "NTK" not in without["quantity"].values
+
+
+def test_control_variates_give_way_to_plain_estimates_of_lower_error() -> None:
+    theory = with_next_order(training_theory())
+    experiment = trained(theory)
+    factor = xr.DataArray(np.where(np.arange(theory.sizes["step"]) < 4, 0.5, 2.0), dims="step")  # of the plain error
+    value, stderr = (experiment[f"prediction_mean{suffix}"] for suffix in ("", "_stderr"))
+    excess = {
+        "prediction_mean_excess": (value + 1.0 - theory["prediction_mean"]) * experiment["width"],
+        "prediction_mean_excess_stderr": factor * stderr * experiment["width"],
+    }
+    compared = compare_training(theory, experiment.assign(excess))
+    plain, best = of(compared, "prediction_mean"), of(compared, "prediction_mean_excess")
+    controlled = best["step"] < theory["step"][4]
+    np.testing.assert_allclose(best["experiment"], plain["experiment"] + 1.0 * controlled)
+    np.testing.assert_allclose(best["stderr"], plain["stderr"] * xr.where(controlled, 0.5, 1.0), rtol=1e-4)
 
 
 def test_summary_table_is_short_and_shows_the_worst_component(compared: xr.Dataset) -> None:

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from rgflow import compute
-from rgflow.compute import find_device, map_tasks, one_thread, physical_memory
+from rgflow.compute import machine
+from rgflow.compute.machine import find_device, one_thread, physical_memory
+from rgflow.compute.tasks import map_tasks
 from rgflow.errors import RgflowError
 
 
@@ -93,9 +94,9 @@ def test_a_cluster_of_the_users_own(tmp_path: Path) -> None:
 
 
 def test_memory_is_that_of_the_control_group(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compute, "_GROUPS", tmp_path)
-    whole = compute.physical_memory()
+    monkeypatch.setattr(machine, "_GROUPS", tmp_path)
+    whole = machine.physical_memory()
     (tmp_path / "memory.max").write_text("max\n")
-    assert compute.physical_memory() == whole
+    assert machine.physical_memory() == whole
     (tmp_path / "memory.max").write_text("123456789\n")
-    assert compute.physical_memory() == 123456789
+    assert machine.physical_memory() == 123456789

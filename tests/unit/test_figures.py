@@ -23,6 +23,7 @@ from synthetic import (
 
 from rgflow.chapters.initialization.figures.correlation import correlation, correlation_stderr
 from rgflow.chapters.initialization.figures.gaussianity import correlation_of_squares, excess_kurtosis
+from rgflow.chapters.training.figures.deviation import deviation
 from rgflow.chapters.training.figures.final_predictions import spread_test_samples
 from rgflow.comparison.compare import compare, compare_exact
 from rgflow.comparison.exponents import depth_exponents
@@ -31,6 +32,7 @@ from rgflow.comparison.training import compare_training
 from rgflow.errors import RgflowError
 from rgflow.figures.component import along_layers, tensor_symbol
 from rgflow.figures.style import new_figure, save_figure, width_colors
+from rgflow.practice.contest import at_best_rate
 from rgflow.study.catalogue import chapters, find_figure
 from rgflow.study.catalogue import figures as all_figures
 from rgflow.study.plan import Study
@@ -54,7 +56,10 @@ def _sources() -> dict[str, dict[str, object]]:
         coords={"C_b": np.linspace(0, 1, 4), "C_W": np.linspace(0.5, 2.5, 5)},
     ).assign(K_star=(("C_b", "C_W"), np.where(np.arange(20).reshape(4, 5) > 17, np.inf, 1.0)))
     study = {
-        "comparisons": {"relu": cell["comparison"], "relu, trained": compare_training(learning, learned)},
+        "comparisons": {
+            "relu initialization": cell["comparison"],
+            "relu training": compare_training(learning, learned),
+        },
         "exponents": {"relu": depth_exponents(theory, cell["ensembles"])},
     }
     phases = {
@@ -77,6 +82,7 @@ def _sources() -> dict[str, dict[str, object]]:
         "inputs": learning_cell,
         "criticality": criticality,
         "bayes": _posteriors(),
+        "practice": _practice(),
     }
 
 
@@ -93,6 +99,22 @@ def _posteriors() -> dict[str, object]:
     found = everything(Study(study))
     drawn = [figure for chapter in chapters() if chapter.name == "bayes" for figure in chapter.figures]
     return {role: one for figure in drawn for role, one in read_by(figure, found, ("theories", "posteriors")).items()}
+
+
+def _practice() -> dict[str, object]:
+    """What the figures of practice read: signals and losses of two activations, some of them diverged."""
+    study = {
+        "study": "test",
+        "inputs": {"source": "digits", "train": 4, "test": 4, "probes": 2},
+        "networks": {"activation": ["relu", "gelu"], "width": 8},
+        "ensemble": None,
+        "training": None,
+        "practice": {"depth": 3, "seeds": 3, "steps": 3, "factors": [0.5, 1e6], "adam_rates": [0.01, 1.0]},
+    }
+    (chapter,) = (one for one in chapters() if one.name == "practice")
+    found = everything(Study(study), chapter)
+    drawn = {"theories": found["theory/practice"], "trainings": found["practice/training"]}
+    return {role: dict(zip(("relu, depth 3", "gelu, depth 3"), cells, strict=True)) for role, cells in drawn.items()}
 
 
 def _with_test_losses(depth: int) -> xr.Dataset:
@@ -286,7 +308,7 @@ def test_shown_test_samples_span_the_predictions() -> None:
 
 def test_overview_counts_every_component(figures: dict[str, Figure], sources: dict[str, dict[str, object]]) -> None:
     total = sum(comparison.sizes["component"] for comparison in sources["overview"]["comparisons"].values())
-    strips, histogram, _ = figures["z_overview"].axes
+    strips, histogram, *_ = figures["z_overview"].axes
     drawn = sum(len(line.get_xdata()) for line in strips.lines if line.get_marker() in (".", "o"))
     assert drawn == total
     assert histogram.get_title().startswith(f"{total} components")
@@ -366,3 +388,33 @@ def test_symbols_carry_the_index_structure() -> None:
     assert tensor_symbol("A", (0, 1, 0, 1)) == "$A_{(01)(01)}$"
     assert tensor_symbol("T3", (0, 1, 1)) == "$T_{0(11)}$"
     assert tensor_symbol("Theta", (0, 1)) == r"$\Theta_{01}$"
+
+
+def test_deviations_take_control_variates_where_these_lower_the_error() -> None:
+    theory = with_next_order(training_theory())
+    steps = theory["step"]
+    error = xr.zeros_like(steps, dtype=float) + 1.0
+    theory = theory.assign(test_loss=error * 2.0)
+    both = xr.Dataset(
+        {
+            "test_loss": error * 3.0,
+            "test_loss_stderr": error,
+            "test_loss_excess": error * 80.0,
+            "test_loss_excess_stderr": (error * 40.0).where(steps > 0, 4.0),
+        }
+    ).expand_dims(width=[8])
+    value, stderr = deviation(theory, both, "test_loss", 8)
+    np.testing.assert_allclose(stderr, np.where(steps > 0, 1.0, 0.5))
+    np.testing.assert_allclose(value, np.where(steps > 0, 1.0, 10.0))
+
+
+def test_losses_after_training_are_drawn_seed_by_seed(
+    figures: dict[str, Figure], sources: dict[str, dict[str, object]]
+) -> None:
+    training = sources["practice"]["trainings"]["gelu, depth 3"]
+    panel = figures["losses"].axes[3]  # second row: adam; second column: gelu
+    best = at_best_rate(training).sel(optimizer="adam", recipe="torch").values
+    zero, points = panel.lines[0], panel.lines[1]
+    np.testing.assert_allclose(points.get_ydata(), best)
+    np.testing.assert_allclose(zero.get_ydata(), float(training["contest_zero_loss"]))
+    assert panel.get_yscale() == "log"

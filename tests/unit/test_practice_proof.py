@@ -8,12 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import xarray as xr
 from torch import nn
 
 import rgflow
 from rgflow.errors import RgflowError
+from rgflow.practice.chain import Chain
+from rgflow.practice.contest import Contest, at_best_rate, draw_networks, point_of, relative_rates, train_recipes
 from rgflow.practice.files import advise_file
-from rgflow.practice.proof import RECIPES, Contest, _arm, _draw, best_losses, initialization, proof
+from rgflow.practice.recipes import chain_for, initialization, recipes
 from rgflow.task import Task
 from rgflow.variables.library import library
 
@@ -21,77 +24,105 @@ RNG = np.random.default_rng(0)
 TASK = Task(
     RNG.standard_normal((12, 5)), RNG.standard_normal((12, 2)), RNG.standard_normal((6, 5)), RNG.standard_normal((6, 2))
 )
-SMALL = Contest(("relu", "gelu"), (3,), 16, seeds=3, steps=5, factors=(0.5, 1.0), adam_rates=(1e-3, 1e-2))
+CONTEST = Contest(seeds=3, steps=5, factors=[0.5, 1.0], adam_rates=[1e-3, 1e-2])
+
+
+def _chain(name: str) -> Chain:
+    return chain_for(TASK, rgflow.activation(name), 3, 16)
 
 
 @pytest.fixture(scope="module")
-def result() -> object:
-    return proof(TASK, SMALL, seed=4)
+def results() -> dict[str, tuple[xr.Dataset, xr.Dataset]]:
+    """Signals and losses by activation."""
+    signals = {name: recipes(TASK, _chain(name)) for name in ("relu", "gelu")}
+    return {name: (one, train_recipes(TASK, _chain(name), one, CONTEST)) for name, one in signals.items()}
 
 
-def test_all_is_registered_and_reproducible(result: object) -> None:
-    library().validate(result, "proof")
-    assert result["contest_test_loss"].dims == ("activation", "depth", "recipe", "optimizer", "rate", "seed")
-    assert result["contest_test_loss"].shape == (2, 1, 5, 2, 2, 3)
-    assert result.identical(proof(TASK, SMALL, seed=4))
-    assert np.isfinite(best_losses(result)).all()
+def test_all_is_registered_and_reproducible(results: dict[str, tuple[xr.Dataset, xr.Dataset]]) -> None:
+    signals, losses = results["gelu"]
+    for one in (signals, losses):
+        library().validate(one, "practice")
+    assert losses["contest_test_loss"].dims == ("recipe", "optimizer", "rate", "seed")
+    assert losses["contest_test_loss"].shape == (6, 2, 2, 3)
+    assert losses.identical(train_recipes(TASK, _chain("gelu"), signals, CONTEST))
+    assert np.isfinite(at_best_rate(losses)).all()
 
 
-def test_relu_gain_is_critical_and_rates_start_from_the_same_weights(result: object) -> None:
-    losses = result["contest_train_loss"].sel(activation="relu")
+def test_relu_gain_is_critical_and_rates_start_from_the_same_weights(
+    results: dict[str, tuple[xr.Dataset, xr.Dataset]],
+) -> None:
+    losses = results["relu"][1]["contest_train_loss"]
     assert np.array_equal(losses.sel(recipe="gain"), losses.sel(recipe="critical"))
     assert not np.array_equal(losses.sel(recipe="groups"), losses.sel(recipe="critical"))
 
 
+def test_the_best_rate_is_that_of_the_median_train_loss() -> None:
+    dims = ("recipe", "optimizer", "rate", "seed")
+    train = np.array([[[[3.0, 1.0, 2.0], [1.5, 1.5, 1.5]]]])
+    losses = xr.Dataset({"contest_train_loss": (dims, train), "contest_test_loss": (dims, 10.0 * train)})
+    assert at_best_rate(losses).values.tolist() == [[[15.0, 15.0, 15.0]]]
+
+
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
 @pytest.mark.parametrize("recipe", ["torch", "groups"])
-def test_training_is_that_of_plain_modules(result: object, recipe: str, optimizer: str) -> None:
+def test_training_is_that_of_plain_modules(
+    results: dict[str, tuple[xr.Dataset, xr.Dataset]], recipe: str, optimizer: str
+) -> None:
     """The same weights in a torch module, trained by itself with torch's loss and optimizer."""
-    arm, data = _arm(TASK, SMALL, "gelu", 3, recipe)
-    drawn = _draw(arm, SMALL.seeds, 4)
+    chain, (signals, losses) = _chain("gelu"), results["gelu"]
+    own = signals.sel(recipe=recipe)
+    drawn = draw_networks(chain, point_of(own), CONTEST.seeds, CONTEST.seed)
     model = nn.Sequential(nn.Linear(5, 16), nn.GELU(), nn.Linear(16, 16), nn.GELU(), nn.Linear(16, 2))
+    layers = (model[0], model[2], model[4])
     with torch.no_grad():
-        for layer, (bias, weight) in zip((model[0], model[2], model[4]), drawn, strict=True):
+        for layer, (bias, weight) in zip(layers, drawn, strict=True):
             layer.bias.copy_(bias[1, 0])
             layer.weight.copy_(weight[1].T)
-    rate = (
-        float(data["safe_rate"].sel(rates="tensor" if recipe == "groups" else "torch")) if optimizer == "sgd" else 1e-2
-    )
-    kind = torch.optim.SGD if optimizer == "sgd" else torch.optim.Adam
-    scales = arm.scales[optimizer]
+    rate, kind = (float(own["safe_rate"]), torch.optim.SGD) if optimizer == "sgd" else (1e-2, torch.optim.Adam)
+    scales = relative_rates(own, chain, optimizer)
     groups = [
-        {"params": [parameter], "lr": rate * float(scales[kind_, at])}
-        for at, layer in enumerate((model[0], model[2], model[4]))
-        for kind_, parameter in enumerate((layer.bias, layer.weight))
+        {"params": [parameter], "lr": rate * float(scales[which, at])}
+        for at, layer in enumerate(layers)
+        for which, parameter in enumerate((layer.bias, layer.weight))
     ]
     stepper = kind(groups, lr=rate)
     x, y = (torch.as_tensor(a, dtype=torch.float32) for a in (TASK.train_inputs, TASK.train_targets))
-    for _ in range(SMALL.steps):
+    for _ in range(CONTEST.steps):
         stepper.zero_grad()
         nn.functional.mse_loss(model(x), y).backward()
         stepper.step()
-    loss = float(nn.functional.mse_loss(model(x), y).detach())
-    found = result["contest_train_loss"].sel(activation="gelu", depth=3, recipe=recipe, optimizer=optimizer, seed=1)
-    assert float(found[1]) == pytest.approx(loss, rel=1e-4)
+    found = losses["contest_train_loss"].sel(recipe=recipe, optimizer=optimizer, seed=1)
+    assert float(found[1]) == pytest.approx(float(nn.functional.mse_loss(model(x), y).detach()), rel=1e-4)
 
 
-def test_initializations_are_torchs(result: object) -> None:
-    chain = _arm(TASK, SMALL, "gelu", 3, "torch")[0].chain
+def test_initializations_are_torchs() -> None:
     torch.manual_seed(0)
     wide = nn.Linear(400, 300)
-    own = initialization(chain, "torch")
+    own = initialization(_chain("gelu"), "torch")
     assert float(wide.weight.detach().square().mean()) * 400 == pytest.approx(own.C_W[0], rel=0.02)
     assert own.C_b[0] == pytest.approx(1 / 15)
     nn.init.xavier_normal_(wide.weight)
-    xavier = 2 * 400 / 700
-    assert float(wide.weight.detach().square().mean()) * 400 == pytest.approx(xavier, rel=0.02)
-    assert initialization(chain, "xavier").C_W[0] == pytest.approx(2 * 5 / 21)
+    assert float(wide.weight.detach().square().mean()) * 400 == pytest.approx(2 * 400 / 700, rel=0.02)
+    assert initialization(_chain("gelu"), "xavier").C_W[0] == pytest.approx(2 * 5 / 21)
     for name in ("relu", "tanh", "selu"):
-        gain = torch.nn.init.calculate_gain(name)
-        one = _arm(TASK, SMALL, name, 3, "gain")[0]
-        assert one.point.C_W[0] == pytest.approx(gain**2)
-    assert len(RECIPES) == 5
-    assert float(result["signal_correlation"].sel(activation="relu", recipe="torch", depth=3)) > 0.5
+        assert initialization(_chain(name), "gain").C_W[0] == pytest.approx(nn.init.calculate_gain(name) ** 2)
+
+
+@pytest.mark.parametrize(
+    ("name", "C_W"),
+    [
+        ("relu", (2.0, 2.0, 1.0)),
+        ("tanh", (1.7879, 3.5757, 1.0)),
+        ("gelu", (2.1551, 2.1551, 1.0)),
+        ("swish", (2.4298, 2.4298, 1.0)),
+        ("selu", (1.0, 1.0, 1.0)),
+    ],
+)
+def test_the_rule_of_anyinit(name: str, C_W: tuple[float, ...]) -> None:
+    """C_W of the first, the hidden and the last layer, as read off modules that AnyInit 0.4.0 has initialized."""
+    point = initialization(_chain(name), "anyinit")
+    assert pytest.approx(C_W, rel=1e-4) == point.C_W
+    assert point.C_b == (0.0, 0.0, 0.0)
 
 
 def _write(folder: Path, text: str) -> str:

@@ -55,6 +55,25 @@ class LongSkip(nn.Module):
         return self.head(x + self.down(torch.relu(self.up(torch.relu(x)))))
 
 
+class Recurrent(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.rnn, self.head = nn.GRU(4, 8), nn.Linear(8, 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(self.rnn(x)[0])
+
+
+class Attending(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.up, self.mix, self.head = nn.Linear(4, 8), nn.MultiheadAttention(8, 2), nn.Linear(8, 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.up(x)
+        return self.head(self.mix(x, x, x)[0])
+
+
 class Branching(nn.Module):
     def __init__(self) -> None:
         super().__init__()
@@ -170,6 +189,10 @@ def test_the_front_is_what_the_first_layer_gets() -> None:
         (nn.Sequential(nn.Linear(4, 4), nn.Softmax(-1), nn.Linear(4, 2)), "1 (Softmax)", [True, False]),
         (nn.Sequential(nn.Embedding(5, 4), nn.Linear(4, 2)), "0 (Embedding)", [False]),
         (nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4), nn.Tanh(), nn.Linear(4, 2)), "1 (BatchNorm1d)", [True, True]),
+        (nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.ConvTranspose1d(1, 1, 3), nn.Linear(10, 2)), "2 (ConvTranspose1d)",
+         [True, False]),
+        (Recurrent(), "rnn (GRU)", [False]),
+        (Attending(), "mix (MultiheadAttention)", [True, False]),
         (LongSkip(), "head (Linear): reads something else", [True, True, True, True]),
     ],
 )  # fmt: skip

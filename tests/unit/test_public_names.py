@@ -59,3 +59,10 @@ def test_one_example_of_each_chapter() -> None:
 def test_bad_input_is_one_line(call, message: str) -> None:
     with pytest.raises(RgflowError, match=message):
         call()
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in rgflow.__all__ if name.endswith(("_theory", "_tensors", "_map")) or "sample_" in name]
+)
+def test_results_of_theory_and_experiment_name_their_chapter(name: str) -> None:
+    assert "chapter" in (inspect.getdoc(getattr(rgflow, name)) or "")

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
+from rgflow.compute.workers import workers
 from rgflow.errors import RgflowError
 from rgflow.study import estimate
 from rgflow.study.estimate import Line, table
 from rgflow.study.plan import Study
 from rgflow.study.requests import Requests
-from rgflow.study.workers import workers
 
 CONFIG: dict[str, Any] = {
     "study": "small",

@@ -47,7 +47,7 @@ def make_target(N: int, network: Network = NETWORK) -> Target:
 
 
 def generator(chunk: int) -> torch.Generator:
-    return Streams("gradients", 4, torch.device("cpu")).generator(chunk, 0)
+    return Streams("gradients", torch.device("cpu")).generator(chunk, 0)
 
 
 def skipped(network: Network, z: Tensor, width: int) -> Tensor | float:

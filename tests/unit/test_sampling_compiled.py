@@ -19,7 +19,7 @@ MEMBERS = 5
 
 def draw(network: Network, x: Tensor, tensors: set[str], dtype: torch.dtype) -> Samples:
     target = Target(network, x, (1, 2, 4), frozenset(tensors), dtype)
-    streams = Streams("twins", 4, torch.device("cpu"))
+    streams = Streams("twins", torch.device("cpu"))
     return marginal_samples(target, MEMBERS, lambda stream: streams.generator(0, stream))
 
 

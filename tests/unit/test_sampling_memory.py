@@ -9,15 +9,15 @@ import pytest
 
 PROBE = """
 import numpy as np
-from rgflow.compute import peak_memory, resident_memory
+from rgflow.compute.machine import peak_memory, resident_memory
 from rgflow.network import Network
 from rgflow.sampling.blocks import sample_groups
 from rgflow.sampling.chunks import chunk_members, footprint_of, make_target
-from rgflow.compute import find_device
+from rgflow.compute.machine import find_device
 from rgflow.sampling.spec import SamplingSpec
 
 x = np.random.default_rng(0).standard_normal(({inputs}, 8))
-network, ensemble = Network("gelu", (8, *[{width}] * 5, 2), 0.0, 2.0), SamplingSpec(1, {tensors}, "{sampler}")
+network, ensemble = Network("gelu", (8, *[{width}] * 5, 2), 0.0, 2.0), SamplingSpec(1, {tensors}, "{sampler}", dtype="float32")
 footprint = footprint_of(make_target(network, x, ensemble, find_device("cpu")), ensemble)
 sample_groups(Network("gelu", (8, 4, 2), 0.0, 2.0), x, range(1), ensemble)  # all code is loaded
 before = resident_memory()

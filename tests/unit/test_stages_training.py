@@ -136,7 +136,7 @@ def test_regression_with_several_outputs_from_a_file(tmp_path: Path) -> None:
     x = generator.normal(size=(9, 4))
     np.savez(tmp_path / "waves.npz", x=x, y=np.stack([np.sin(x[:, 0]), 0.3 * x[:, 1] ** 2], axis=1))
     inputs = {"source": "npz", "path": str(tmp_path / "waves.npz"), "normalization": "sphere"}
-    study = changed(inputs=inputs, networks={"activation": "tanh", "width": [64, 128]}, **SHARP)
+    study = changed(inputs=inputs, networks={"activation": "tanh", "width": [64, 128]}, members=512, **SHARP)
     found = everything(study)
     assert found["inputs"][0]["y"].shape == (5, 2)
     (compared,) = found["comparison/training"]

@@ -182,6 +182,18 @@ def test_open_results_pads_what_a_smaller_task_does_not_have(tmp_path: Path) -> 
     assert opened["role"].sel(train=3).values.tolist() == ["train", "train", "train", "test"]
 
 
+def test_open_results_pads_what_another_task_does_not_compare(tmp_path: Path) -> None:
+    for activation, own in (("relu", {}), ("tanh", {"output_1": ("component", [0])})):
+        labels = {"component": [0], "step": ("component", [2]), "quantity": ["NTK"]} | own
+        one = xr.Dataset({"z_intercept": ("component", [1.0]), "components": ("quantity", [1])}, labels)
+        publish.publish(one, tmp_path / f"comparison/training/activation~{activation}.zarr", {}, registry())
+    tree = rgflow.open_results(tmp_path)
+    opened = tree["comparison/training"].to_dataset()
+    assert opened["z_intercept"].sizes == {"activation": 2, "component": 1}
+    assert opened["output_1"].sel(activation="tanh").item() == 0
+    assert np.isnan(opened["output_1"].sel(activation="relu").item())
+
+
 def test_open_and_inspect_say_when_nothing_is_there(tmp_path: Path) -> None:
     with pytest.raises(RgflowError, match="no published results"):
         rgflow.open_results(tmp_path)

@@ -323,6 +323,8 @@ def test_overflow_at_initialization_names_its_layer(task: Task) -> None:
         ({"step_fraction": 1.0}, "step_fraction = 1.0; it must be less than 1"),
         ({"ntk_steps": "last"}, "ntk_steps = 'last'; it must be 'none', 'ends' or 'all'"),
         ({"kernel_steps": (0, 10)}, r"kernel_steps = \[0, 10\]"),
+        ({"ntk_steps": (4, 4)}, r"ntk_steps = \[4, 4\]; each may be listed once"),
+        ({"ntk_samples": (1, 1)}, r"ntk_samples = \[1, 1\]; each may be listed once"),
         ({"ntk_steps": (0, 10)}, r"ntk_steps = \[0, 10\]; they must lie within 0 and 9"),
     ],
 )
@@ -335,6 +337,7 @@ def test_bad_settings_are_named(changes: dict[str, object], message: str) -> Non
     ("spec", "members", "message"),
     [
         ({"ntk_samples": (9,)}, range(3), "ntk_samples"),
+        ({"batch_size": 60}, range(3), "batch_size = 60; there are"),
         ({"loss": "cross_entropy"}, range(3), "must be probabilities"),
         ({}, range(0), "non-empty range"),
         ({"group": 2}, range(3), "must hold whole groups of 2"),

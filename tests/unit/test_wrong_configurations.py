@@ -86,7 +86,6 @@ STRANGE: tuple[Any, ...] = (
 )  # fmt: skip
 WHOLE_NUMBER, NUMBER = (0, -0.0, "1"), (0, -0.0, 2.5, 1e-300, "1")
 SWITCH = (True, False, *WHOLE_NUMBER)
-CHOSEN_STEPS = ([], [1, 1])
 # the strange values that mean something: 0 and 1 written otherwise, a section or list left to its defaults
 MEANT: dict[str, tuple[Any, ...]] = {
     "study": ("nan", "1", "K"),
@@ -115,8 +114,8 @@ MEANT: dict[str, tuple[Any, ...]] = {
     "training.batch_size": ("1", None),
     "training.step_fraction": (1e-300,),
     "training.steps": ("1",),
-    **dict.fromkeys(("training.ntk_steps", "training.kernel_steps"), CHOSEN_STEPS),
-    "training.ntk_samples": (None, *CHOSEN_STEPS),
+    **dict.fromkeys(("training.ntk_steps", "training.kernel_steps"), ([],)),
+    "training.ntk_samples": (None, []),
 }
 _FOREIGN = re.compile(r"Error\b|object at|pydantic|<class|Traceback|NoneType|dictionary|instance of|\[constrained")
 
@@ -232,6 +231,11 @@ def test_a_key_that_nothing_has_is_refused_everywhere(key: str) -> None:
         (("ensemble", "tensors"), ["K", "K"], "listed twice"),
         (("training", "members"), 4, "errors need at least"),
         (("training", "steps"), [5, 3], "increase strictly"),
+        (("training", "ntk_samples"), [1, 1], "ntk_samples = [1, 1]; each may be listed once"),
+        (("training", "ntk_samples"), [3, 10], "training.ntk_samples = [3, 10]; they must lie within 0 and 9"),
+        (("training", "kernel_steps"), [2, 1, 2], "kernel_steps = [2, 1, 2]; each may be listed once"),
+        (("training", "batch_size"), 7, "training.batch_size = 7; there are 6 train samples"),
+        (("training",), {"train": [4, 6], "batch_size": 5}, "training.batch_size = 5; there are 4 train samples"),
         (("dntk",), {}, "needs a smooth activation"),
     ],
 )

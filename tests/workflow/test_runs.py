@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -38,7 +39,18 @@ def test_all_stages_are_there_intact_and_open_as_one_tree(finished: Project) -> 
     tree = rgflow.open_results(finished.results)
     assert {node.path.strip("/") for node in tree.subtree if node.has_data} >= STAGES
     assert tree["ensemble"]["K"].sizes["width"] == 2
-    assert (finished.results / "report.html").stat().st_size > 100_000
+
+
+def test_the_report_shows_the_study_first_and_the_jobs_last(finished: Project) -> None:
+    page = (finished.results / "report.html").read_text()
+    landmarks = ["<h1>tiny", "<th>theory</th>", 'id="results"', 'id="criticality"', 'id="training"', 'id="jobs"']
+    places = [page.index(landmark) for landmark in landmarks]
+    assert sorted(places[:1] + places[2:]) == places[:1] + places[2:]
+    assert places[2] < places[1] < page.index("<img") < places[3]
+    pictures = list((finished.results / "figures").rglob("*.png"))
+    assert page.count("<img") == len(pictures) + 1  # and the graph of jobs
+    assert page.count("<figcaption>") == page.count("<figure>") > 5
+    assert not re.search(r'(src|href)="(?!data:|#)', page)  # nothing is fetched
 
 
 def test_second_run_with_two_workers_gives_bitwise_the_same_stores(finished: Project, fresh: Project) -> None:

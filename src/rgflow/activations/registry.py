@@ -12,7 +12,7 @@ from rgflow.errors import RgflowError
 
 
 def activation(name: str | Activation | Callable[..., Any], **parameters: float) -> Activation:
-    """The activation of a name, or made of a function.
+    """The activation of a name, or made of a function (PDLT, chapter 2).
 
     Parameters
     ----------

@@ -78,6 +78,17 @@ def registered_of(function: Function) -> Activation | None:
     return _with_settings(_name_of(function), settings)
 
 
+def torch_function(sigma: Activation) -> Function:
+    """Torch's own kernel of an activation, whose gradient is several times faster than that of formulas; else sigma itself."""
+    by_name = {name: function for function, name in _torch_functions().items()}
+    for name, function in by_name.items():
+        known = _KNOWN[name]
+        if known.name == sigma.name:
+            settings = {torchs: sigma.parameters[own] for torchs, own in known.parameters.items()}
+            return partial(function, **settings) if settings else function
+    return sigma
+
+
 def _has(function: Function, key: str) -> bool:
     return key in getattr(function, "__dict__", {})
 

@@ -77,15 +77,15 @@ def with_error(value: float, stderr: float) -> str:
     return f"{value:.4g} ± {stderr:.2g}"
 
 
-def summary_table(comparisons: Mapping[str, xr.Dataset], most_rows: int = 15) -> list[SummaryRow]:
+def summary_table(comparisons: Mapping[str, xr.Dataset], most_rows: int | None = 15) -> list[SummaryRow]:
     """One row per quantity and cell: the component where the extrapolation to n = infinity is furthest from theory.
 
     Parameters
     ----------
     comparisons : mapping
         Cell label (``"relu initialization"``) to the result of :mod:`rgflow.comparison.compare` on two or more widths.
-    most_rows : int
-        If there are more, those with the largest ``|z_intercept|`` are kept, in the given order.
+    most_rows : int, optional
+        If there are more, those with the largest ``|z_intercept|`` are kept, in the given order; None: all.
 
     Returns
     -------

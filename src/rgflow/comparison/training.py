@@ -1,7 +1,9 @@
 """Trained ensembles against theory of training: plain estimates, and what control variates make of the deviation times n.
 
 A quantity q is predicted as q + q1/n. An estimate ``<q>_excess`` of n (E[q] - q) enters as q + excess/n with its own error,
-so that leading and next order are scored at each width, and extrapolated, as those of a plain estimate are.
+so that leading and next order are scored at each width, and extrapolated, as those of a plain estimate are. Narrow networks
+late in training are far from their linearization, and its subtraction adds more noise than it takes: there the plain
+estimate stands in, component by component, where both are of the same.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from rgflow.comparison.quantities import Quantity
 _PAIR, _NTK = ("sample_1", "sample_2"), ("ntk_sample_1", "ntk_sample_2")
 _COMPONENTS = ("output_1", "output_2")
 _EXCESS = "_excess"
+ValueAndError = tuple[xr.DataArray, xr.DataArray]
 _SYMBOLS = {
     "prediction_mean": r"\mathrm{E}\,z",
     "prediction_covariance": r"\mathrm{Cov}\,z",
@@ -58,7 +61,8 @@ def compare_training(theory: xr.Dataset, trained: xr.Dataset) -> xr.Dataset:
         Of :func:`rgflow.training_theory` at the recorded steps of the ensembles and maybe more: the mean, covariance and
         losses, the NTK as ``Theta_output`` that stays frozen at infinite width, and their next orders, if known, with errors.
     trained : xr.Dataset
-        Of :func:`rgflow.train_ensemble` with a dim ``width``; excesses if control variates gave them.
+        Of :func:`rgflow.train_ensemble` with a dim ``width``; excesses if control variates gave them, which give way to plain
+        estimates of lower error.
 
     Returns
     -------
@@ -118,11 +122,24 @@ def _between_outputs(expected: xr.Dataset) -> xr.Dataset:
 
 
 def _from_excesses(expected: xr.Dataset, trained: xr.Dataset) -> xr.Dataset:
-    """The ensembles with q + excess/n for every excess."""
-    names = [str(name) for name in trained if _is_excess(str(name))]
-    shifted = {name: expected[name] + trained[name] / trained["width"] for name in names}
-    errors = {f"{name}_stderr": trained[f"{name}_stderr"] / trained["width"] for name in names}
-    return trained.assign(shifted).assign(errors)
+    """The ensembles with q + excess/n for every excess, or with q's plain estimate where that has the lower error."""
+    found: dict[str, xr.DataArray] = {}
+    for name in (str(name) for name in trained if _is_excess(str(name))):
+        shift, stderr = (trained[f"{name}{suffix}"] / trained["width"] for suffix in ("", "_stderr"))
+        plain = name.removesuffix(_EXCESS)
+        best = expected[name] + shift, stderr
+        if all(
+            shift.sizes.get(dim, 1) == 1 for dim in _COMPONENTS
+        ):  # else plain is a mean over components of the output
+            best = sharper(best, (trained[plain], trained[f"{plain}_stderr"]))
+        found |= {name: best[0], f"{name}_stderr": best[1]}
+    return trained.assign(found)
+
+
+def sharper(one: ValueAndError, other: ValueAndError) -> ValueAndError:
+    """Of two estimates of the same, each a value and its error, the one of lower error, element by element."""
+    better = one[1] <= other[1]
+    return one[0].where(better, other[0]), one[1].where(better, other[1])
 
 
 def _is_excess(name: str) -> bool:

@@ -11,13 +11,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from rgflow.figures.style import MARKERS, category_colors, new_figure, outer_legend
+from rgflow.tensors import TENSORS
 
 SYMBOLS = {
     "K": r"$K$",
     "K1": r"$K^{[1]}$",
     "K2": r"$K^{[2]}$",
     "V/K^2": r"$V/K^2$",
-    "G1/K": r"$G^{\{1\}}/K$",
+    "G1/K": f"${TENSORS['G1'].symbol}/K$",
     "Theta": r"$\Theta$",
     "D/(K Theta)": r"$D/(K\Theta)$",
     "F/(K Theta)": r"$F/(K\Theta)$",

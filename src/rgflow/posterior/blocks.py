@@ -13,7 +13,8 @@ import xarray as xr
 from numpy.typing import ArrayLike
 
 from rgflow.calls import checked
-from rgflow.compute import find_device, map_tasks, one_thread
+from rgflow.compute.machine import find_device, one_thread
+from rgflow.compute.tasks import map_tasks
 from rgflow.errors import RgflowError
 from rgflow.network import Network
 from rgflow.posterior.combine import combine_posterior
@@ -53,7 +54,7 @@ def sample_posterior(
     cluster: str | None = None,
     progress: Progress | None = None,
 ) -> xr.Dataset:
-    """Condition networks of finite width on train data, without any expansion in 1/n.
+    """Condition networks of finite width on train data, without any expansion in 1/n (PDLT, chapter 6).
 
     The prior is the ensemble at initialization; a train target is an output plus Gaussian noise. The last layer is
     integrated out, the hidden layers are sampled by tempered sequential Monte Carlo in independent islands, and all
@@ -78,7 +79,7 @@ def sample_posterior(
     device
         "auto", "cpu" or "cuda". Draws differ between the two.
     workers, cluster
-        See :func:`rgflow.compute.map_tasks`. The result does not depend on them.
+        See :func:`rgflow.compute.tasks.map_tasks`. The result does not depend on them.
     progress
         Called with (done, total) islands.
 

@@ -12,7 +12,7 @@ import xarray as xr
 from numpy.typing import ArrayLike
 
 from rgflow.calls import checked
-from rgflow.compute import find_device, one_thread
+from rgflow.compute.machine import find_device, one_thread
 from rgflow.errors import RgflowError
 from rgflow.network import Network
 from rgflow.posterior.memory import check_memory

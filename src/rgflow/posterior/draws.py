@@ -1,6 +1,6 @@
 """Keyed draws of the posterior: random numbers are a function of the seed, the network, the island and the stage alone.
 
-Keys are hashes of 128 bits on the CPU and 63 on a GPU, so that streams never meet, however many there are.
+Keys are hashes of 128 bits on the CPU and 64 on a GPU: see :func:`rgflow.sampling.rng.keyed_generator`.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+
+from rgflow.sampling.rng import keyed_generator
 
 PILOT = "pilot"
 TEST_ROWS = "test rows"
@@ -29,13 +31,13 @@ class Stream:
     """
 
     def __init__(self, key: str, device: torch.device) -> None:
-        digest = hashlib.blake2b(key.encode(), digest_size=16).digest()
         self._device = device
         self._numpy: np.random.Generator | None = None
         if device.type == "cpu":
+            digest = hashlib.blake2b(key.encode(), digest_size=16).digest()
             self._numpy = np.random.Generator(np.random.SFC64(np.random.SeedSequence(int.from_bytes(digest, "little"))))
         else:
-            self._torch = torch.Generator(device).manual_seed(int.from_bytes(digest[:8], "little") >> 1)
+            self._torch = keyed_generator(key, device)
 
     def normals(self, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
         """Independent standard normals."""

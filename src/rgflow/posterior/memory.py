@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import torch
 
-from rgflow.compute import physical_memory, resident_memory
+from rgflow.compute.machine import physical_memory, resident_memory
 from rgflow.errors import RgflowError
 from rgflow.posterior.factors import smaller_factor
 from rgflow.posterior.problem import Problem, kernel_numbers, slice_members

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -27,14 +27,13 @@ def sgd_scales(layers: tuple[Layer, ...], tensor: NDArray[np.float64]) -> NDArra
     return np.array([bias, weight])
 
 
-def adam_scales(layers: tuple[Layer, ...]) -> NDArray[np.float64]:
+def adam_scales(fan_in: Sequence[int]) -> NDArray[np.float64]:
     """The same for Adam, whose steps do not shrink with the gradient: 1/n_in for weights behind the first layer, else 1.
 
     Relative to a width of 128. Only how rates scale with width, not a predicted value (Yang and Hu, arXiv 2203.03466; Yaida,
     2304.02034).
     """
-    later = [ADAM_WIDTH / layer.module.in_features for layer in layers[1:]]
-    return np.array([[1.0] * len(layers), [1.0, *later]])
+    return np.array([[1.0] * len(fan_in), [1.0, *(ADAM_WIDTH / n for n in fan_in[1:])]])
 
 
 def parameter_groups(reading: Reading, scales: NDArray[np.float64], lr: float, other: bool) -> list[dict[str, Any]]:

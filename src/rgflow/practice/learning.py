@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from contextlib import suppress
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -36,9 +37,10 @@ def safe(chain: Chain, training: Training, theta_max: float) -> float:
     preactivations are moved far by training, to where chi_perp is not 1: measured, 1 to 2 times the frozen limit fails, and less
     for cross-entropy.
     """
-    return training.safe(theta_max) * (_FAST_SLACK if any(map(_falls_fast, chain.activations)) else 1.0)
+    return training.safe(theta_max) * (_FAST_SLACK if any(map(_falls_fast, set(chain.activations))) else 1.0)
 
 
+@cache
 def _falls_fast(sigma: Activation) -> bool:
     try:
         return kernel_exponents(sigma)[0] > 1.0

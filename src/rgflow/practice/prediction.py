@@ -83,7 +83,7 @@ class Prediction:
     def scales_of(self, layers: tuple[Layer, ...]) -> Array:
         """What multiplies the learning rate of the biases and weights of these layers, (2, layer)."""
         if self.training.optimizer == "adam":
-            return adam_scales(layers)
+            return adam_scales([layer.module.in_features for layer in layers])
         if self.chain is None:
             raise RgflowError(f"no rates are predicted: {self.unpredicted[0]}")
         tensor = np.stack([self.at("critical")[name].values for name in ("layer_lambda_b", "layer_lambda_W")])

@@ -13,13 +13,15 @@ import torch
 import xarray as xr
 
 from rgflow.calls import checked
-from rgflow.compute import find_device, map_tasks, one_thread
+from rgflow.compute.machine import find_device, one_thread
+from rgflow.compute.tasks import map_tasks
 from rgflow.errors import RgflowError
 from rgflow.inputs import Inputs
 from rgflow.network import Network
 from rgflow.sampling.chunks import checked_chunk_size, chunk_sampler, make_target
 from rgflow.sampling.estimators import Array, sample_means
 from rgflow.sampling.groups import combine, estimate_tensors, group_count
+from rgflow.sampling.precision import with_precision
 from rgflow.sampling.rng import GROUP
 from rgflow.sampling.samples import Samples
 from rgflow.sampling.spec import Dtype, Law, Sampler, SamplingSpec
@@ -41,7 +43,7 @@ def sample_initialization(
     layers: Sequence[int] | None = None,
     sampler: Sampler = "marginal",
     law: Law = "normal",
-    dtype: Dtype = "float32",
+    dtype: Dtype = "auto",
     kept: int = 0,
     device: str = "auto",
     workers: int = 1,
@@ -49,6 +51,8 @@ def sample_initialization(
     progress: Progress | None = None,
 ) -> xr.Dataset:
     """Sample an ensemble of networks at initialization and estimate the tensors of the theory, with errors.
+
+    PDLT, chapters 4 and 8.
 
     Parameters
     ----------
@@ -63,7 +67,7 @@ def sample_initialization(
     device
         "auto", "cpu" or "cuda". Draws differ between the two.
     workers, cluster
-        See :func:`rgflow.compute.map_tasks`. The result does not depend on them.
+        See :func:`rgflow.compute.tasks.map_tasks`. The result does not depend on them.
     progress
         Called with (done, total) as the work proceeds.
 
@@ -75,7 +79,8 @@ def sample_initialization(
     three-point correlator E[z_i;1 z_j;2 z_j;3] of different neurons of a residual network; each with its standard
     error ``<name>_stderr`` (jackknife over groups of 1000) and, for fits over depth, the covariance between layers of its
     components of a single input, ``<name>_covariance`` (sample_1, layer, layer_2). Layer 1 is exact. Members kept one by one
-    are in ``preactivation`` and, where it was drawn of the same neurons, ``ntk``.
+    are in ``preactivation`` and, where it was drawn of the same neurons, ``ntk``. Attribute ``ensemble`` has all settings, the
+    precision that was chosen among them.
 
     Raises
     ------
@@ -118,6 +123,7 @@ def sample_block(
     -------
     The dataset of :func:`sample_groups`.
     """
+    ensemble = with_precision(ensemble, network, inputs)
     tasks = [groups[start : start + _GROUPS_PER_TASK] for start in range(0, len(groups), _GROUPS_PER_TASK)]
     sample = partial(sample_groups, network, inputs, ensemble=ensemble, device=device, memory=memory)
     return combine(block for _, block in map_tasks(sample, tasks, workers, cluster, progress))
@@ -148,7 +154,7 @@ def sample_groups(
     RgflowError
         As :func:`sample_initialization`.
     """
-    where = find_device(device)
+    where, ensemble = find_device(device), with_precision(ensemble, network, inputs)
     target = make_target(network, inputs, ensemble, where)
     size = checked_chunk_size(target, ensemble, memory)
     draw = chunk_sampler(target, ensemble)

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 import xarray as xr
 
-from rgflow.compute import physical_memory, resident_memory
+from rgflow.compute.machine import physical_memory, resident_memory
 from rgflow.errors import RgflowError
 from rgflow.inputs import Inputs, input_gram
 from rgflow.network import Network
@@ -80,7 +80,7 @@ def chunk_sampler(target: Target, ensemble: SamplingSpec) -> Callable[[int, int]
     network = target.network
     skip = network.architecture.strengths.values()
     law = (network.activation.label, network.widths, network.C_b, network.C_W, len(target.x), *skip)
-    streams = Streams(repr((ensemble.seed, ensemble.sampler, ensemble.law, *law)), network.depth, target.x.device)
+    streams = Streams(repr((ensemble.seed, ensemble.sampler, ensemble.law, *law)), target.x.device)
 
     def draw(chunk: int, members: int) -> Samples:
         generator = partial(streams.generator, chunk)

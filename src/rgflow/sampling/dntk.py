@@ -19,7 +19,8 @@ from torch import Tensor
 from torch.func import jacrev, jvp, vmap
 
 from rgflow.calls import checked
-from rgflow.compute import map_tasks, one_thread
+from rgflow.compute.machine import one_thread
+from rgflow.compute.tasks import map_tasks
 from rgflow.errors import RgflowError
 from rgflow.inputs import Inputs, checked_inputs, input_gram
 from rgflow.network import Network
@@ -86,7 +87,7 @@ def sample_dntk(
     cluster: str | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> xr.Dataset:
-    """Sample networks with explicit weights and estimate P, Q, R, S, T, U of the last layer.
+    """Sample networks with explicit weights and estimate P, Q, R, S, T, U of the last layer (PDLT, chapters 11 and infinity).
 
     Parameters
     ----------
@@ -97,7 +98,7 @@ def sample_dntk(
     members, seed
         See :class:`rgflow.sampling.spec.DntkSpec`; at least 2000 members.
     workers, cluster, progress
-        See :func:`rgflow.compute.map_tasks`, whose tasks are groups of 1000. The result does not depend on them.
+        See :func:`rgflow.compute.tasks.map_tasks`, whose tasks are groups of 1000. The result does not depend on them.
 
     Returns
     -------
@@ -165,7 +166,7 @@ def _group_means(network: Network, inputs: Array, seed: int, group: int) -> dict
     """Means over a group of 1000 networks, times n_{L-1}."""
     x = torch.as_tensor(inputs)
     size = chunk_members((_OUTPUTS * len(x)) ** 3 * _parameters(network), "cpu")
-    streams = Streams(repr(("dntk", seed, network)), 1, torch.device("cpu"))
+    streams = Streams(repr(("dntk", seed, network)), torch.device("cpu"))
     chunks = range(group * (GROUP // size), (group + 1) * (GROUP // size))
     with one_thread():
         means = [_moments(network, x, size, streams.generator(chunk, 0)) for chunk in chunks]

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 SAMPLED_TENSORS = tuple(name for name in records.TENSORS if any(name in table for table in ESTIMATORS.values()))
 Sampler = Literal["marginal", "weights"]
 Law = Literal["normal", "uniform", "truncated_normal", "discrete", "orthogonal"]
-Dtype = Literal["float32", "float64"]
+Dtype = Literal["auto", "float32", "float64"]
 if TYPE_CHECKING:
     SampledTensor = str
 else:
@@ -59,8 +59,11 @@ class SamplingSpec:
     layers: Annotated[tuple[int, ...] | None, Field(description="layers to report, increasing; null: all")] = None
     dtype: Annotated[
         Dtype,
-        Field(description="of preactivations and cotangents; algebra between inputs is always float64"),
-    ] = "float32"
+        Field(
+            description="of preactivations and cotangents (algebra between inputs is always float64); auto: float32 unless"
+            " inputs come too close to each other for it"
+        ),
+    ] = "auto"
     kept: Annotated[
         NonNegativeInt, Field(description="first members whose preactivations and NTK are kept one by one")
     ] = 0
@@ -111,7 +114,7 @@ class SamplingSpec:
         return layers
 
     def torch_dtype(self) -> torch.dtype:
-        """The dtype as torch's."""
+        """The dtype as torch's, once it is not "auto" any more."""
         import torch
 
         return {"float32": torch.float32, "float64": torch.float64}[self.dtype]

@@ -86,7 +86,7 @@ def _plain(value: Any) -> Any:
 def write_atomically(path: Path, text: str) -> None:
     """Write ``text`` under a temporary sibling name, flush it to disk and rename it to ``path``."""
     with temporary_sibling(path) as temporary:
-        with temporary.open("w") as file:
+        with temporary.open("w", encoding="utf-8") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())

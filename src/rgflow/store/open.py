@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from rgflow.calls import checked
 from rgflow.errors import RgflowError
@@ -87,7 +89,35 @@ def combine_cells(cells: list[Cell]) -> xr.Dataset:
     dims = list(cells[0][0])
     spread = [(labels, _labelled(dataset, labels)) for labels, dataset in cells]
     unequal = _unequal(dataset for _, dataset in spread)
-    return _combine_along(dims, [(labels, _ready_to_pad(dataset, unequal)) for labels, dataset in spread])
+    padded = _with_coordinates_of_all([_ready_to_pad(dataset, unequal) for _, dataset in spread])
+    return _combine_along(dims, [(labels, dataset) for (labels, _), dataset in zip(spread, padded, strict=True)])
+
+
+def _with_coordinates_of_all(datasets: list[xr.Dataset]) -> list[xr.Dataset]:
+    """The datasets with the coordinates that only others have: those of their other dimensions, and NaN along shared ones."""
+    found: dict[Hashable, xr.Variable] = {}
+    for dataset in datasets:
+        found |= {name: one.variable for name, one in dataset.coords.items() if name not in found and one.dims}
+    return [
+        dataset.assign_coords(
+            {
+                name: _along(dataset, one)
+                for name, one in found.items()
+                if name not in {*dataset.variables, *dataset.dims}
+            }
+        )
+        for dataset in datasets
+    ]
+
+
+def _along(dataset: xr.Dataset, coordinate: xr.Variable) -> xr.Variable:
+    """The coordinate of another dataset for this one: NaN along the dimensions that both have."""
+    import xarray as xr
+
+    if not {*coordinate.dims} <= {*dataset.dims}:
+        return coordinate
+    kind = float if coordinate.dtype.kind in "iuf" else object
+    return xr.Variable(coordinate.dims, np.full([dataset.sizes[dim] for dim in coordinate.dims], np.nan, kind))
 
 
 def _unequal(datasets: Iterable[xr.Dataset]) -> set[str]:

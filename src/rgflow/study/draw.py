@@ -63,8 +63,10 @@ def arrange(figure: Figure, role: str, cells: Sequence[tuple[str, Labelled]]) ->
         return single(datasets, role)
     if further == {"width"}:
         return along(datasets, role, "width")
-    several = len({stage for stage, _ in cells}) > 1
-    return {cell_name(stage, one.labels) if several else cell_title(one.labels): one.dataset for stage, one in cells}
+    if len({stage for stage, _ in cells}) == 1:
+        return {cell_title(one.labels): one.dataset for _, one in cells}
+    names = cell_names([(stage, one.labels) for stage, one in cells])
+    return {name: one.dataset for name, (_, one) in zip(names, cells, strict=True)}
 
 
 def _further_axes(figure: Figure, role: str) -> set[str]:
@@ -81,6 +83,14 @@ def cell_title(labels: Mapping[str, Any]) -> str:
     )
 
 
-def cell_name(stage: str, labels: Mapping[str, Any]) -> str:
-    """Name of a cell among those of several stages: ``tanh, critical, depth 4 training``."""
-    return f"{cell_title(labels)} {stage.rsplit('/', 1)[-1]}"
+def cell_names(cells: Sequence[tuple[str, Mapping[str, Any]]]) -> list[str]:
+    """Names of cells of several stages: what tells them apart and the stage, ``tanh training``; the activation always."""
+    seen: dict[str, dict[str, set[str]]] = {}
+    for stage, labels in cells:
+        for axis, value in labels.items():
+            seen.setdefault(stage, {}).setdefault(axis, set()).add(str(value))
+    names = []
+    for stage, labels in cells:
+        telling = {axis: value for axis, value in labels.items() if axis == "activation" or len(seen[stage][axis]) > 1}
+        names.append(" ".join(filter(None, (cell_title(telling), stage.rsplit("/", 1)[-1]))))
+    return names

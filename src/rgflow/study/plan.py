@@ -66,6 +66,15 @@ class Study:
         return [stage for stage in self.stages if stage.wanted]
 
     @property
+    def needed(self) -> list[Stage]:
+        """The stages of a finished study: those that it wants, and what they read."""
+        return [stage for stage in self.stages if stage not in self._on_demand]
+
+    @property
+    def _on_demand(self) -> list[Stage]:
+        return [stage for stages in self.targets.values() for stage in stages if not stage.wanted]
+
+    @property
     def targets(self) -> dict[str, list[Stage]]:
         """What can be asked for by name: the wanted stages of each family, and single stages that are made only then."""
         targets: dict[str, list[Stage]] = {}
@@ -241,9 +250,7 @@ class Study:
     @cached_property
     def index(self) -> Index:
         """Every store of the study with the identity of what it is made from."""
-        on_demand = [stage for stages in self.targets.values() for stage in stages if not stage.wanted]
-        needed = [stage for stage in self.stages if stage not in on_demand]
-        return Index(self._identities(needed), self._identities(on_demand))
+        return Index(self._identities(self.needed), self._identities(self._on_demand))
 
     def _identities(self, stages: Iterable[Stage]) -> dict[str, str]:
         return {

@@ -11,7 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rgflow.compute import peak_memory
+from rgflow.compute.machine import peak_memory
+from rgflow.compute.progress import show_dask_progress, show_progress
 from rgflow.errors import RgflowError
 from rgflow.store import memo
 from rgflow.store.digest import canonical_json, digest_json, slabs
@@ -19,7 +20,6 @@ from rgflow.store.labels import parse_path
 from rgflow.store.manifest import read_manifest, store_of
 from rgflow.study import catalogue
 from rgflow.study.config import load_config
-from rgflow.study.progress import show_dask_progress, show_progress
 from rgflow.study.stage import Datasets, Labelled, Resources, Scratch, Stage
 
 if TYPE_CHECKING:

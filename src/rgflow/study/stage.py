@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from rgflow.compute.progress import Progress, silent
 from rgflow.study.code import code_digest
-from rgflow.study.progress import Progress, silent
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -75,7 +75,7 @@ class Chunk:
         self.dtype, self.device = getattr(torch, spec.dtype), device
         self.size = members_per_chunk(network, task.train_count)
         self.index = index
-        self.streams = Streams(_key(network, spec.seed), count=2, device=self.device)
+        self.streams = Streams(_key(network, spec.seed), self.device)
         self.inputs = self._tensor(task.inputs)
         self.train_inputs, self.train_targets = self._tensor(task.train_inputs), self._tensor(task.train_targets)
         self.parameters = self._draw()

@@ -12,7 +12,8 @@ import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
 from rgflow.calls import checked
-from rgflow.compute import find_device, map_tasks, one_thread, physical_memory
+from rgflow.compute.machine import find_device, one_thread, physical_memory
+from rgflow.compute.tasks import map_tasks
 from rgflow.errors import RgflowError
 from rgflow.network import Network
 from rgflow.task import Task
@@ -22,7 +23,7 @@ from rgflow.training.combine import combine_training
 from rgflow.training.frozen import Frozen
 from rgflow.training.losses import check_targets, loss_value
 from rgflow.training.records import STARTING, STEPPED, ChunkRecord
-from rgflow.training.spec import TrainingSpec
+from rgflow.training.spec import TrainingSpec, check_samples
 
 Array = NDArray[np.float64]
 
@@ -39,6 +40,8 @@ def train_ensemble(
     **settings: Any,
 ) -> xr.Dataset:
     """Train an ensemble of networks from independent initializations and return estimates with their errors.
+
+    PDLT, chapters 7 and 10.
 
     Each step is theta <- theta - eta lambda dL/dtheta with the learning-rate tensor of the network and a loss that is a
     sum, not a mean, over samples: exactly the training that ``training_theory`` predicts.
@@ -161,9 +164,7 @@ def _check(network: Network, task: Task, spec: TrainingSpec, members: range) -> 
         network.require_plain("the kernels of hidden layers in training")
     if spec.recorded_kernels and network.depth < 2:
         raise RgflowError("kernel_steps: a network of one layer has no hidden layer")
-    samples = len(task.inputs)
-    if spec.ntk_samples is not None and not all(sample < samples for sample in spec.ntk_samples):
-        raise RgflowError(f"ntk_samples = {list(spec.ntk_samples)}; they must lie within 0 and {samples - 1}")
+    check_samples(spec, task.train_count, len(task.test_inputs))
 
 
 def record_bytes(network: Network, task: Task, spec: TrainingSpec) -> int:

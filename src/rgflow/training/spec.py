@@ -103,6 +103,7 @@ class TrainingSpec:
             object.__setattr__(self, name, _checked(name, getattr(self, name), adapter))
         self._check_sizes()
         self._check_method()
+        self._check_lists()
         recorded_steps(self.recorded)
         for name, chosen in {"ntk_steps": self.recorded_ntk, "kernel_steps": self.recorded_kernels}.items():
             if chosen and chosen[-1] > self.recorded[-1]:
@@ -141,12 +142,34 @@ class TrainingSpec:
         if self.members % block:
             raise RgflowError(f"members = {self.members}; it must be a multiple of block = {block}")
 
+    def _check_lists(self) -> None:
+        for name in ("ntk_steps", "ntk_samples", "kernel_steps"):
+            chosen = getattr(self, name)
+            if isinstance(chosen, tuple) and len(set(chosen)) < len(chosen):
+                raise RgflowError(f"{name} = {list(chosen)}; each may be listed once")
+
     def _check_method(self) -> None:
         if self.momentum and self.optimizer != "gd":
             raise RgflowError(f"momentum = {self.momentum}; it goes with optimizer = 'gd', not {self.optimizer!r}")
         odd = [name for name, plain in _LINEARIZED.items() if getattr(self, name) != plain]
         if self.control_variates and odd:
             raise RgflowError(f"control_variates need {odd[0]} = {_LINEARIZED[odd[0]]}, not {getattr(self, odd[0])}")
+
+
+def check_samples(training: Any, train: int, test: int) -> None:
+    """Raise one line if a training asks for more samples than there are.
+
+    Parameters
+    ----------
+    training
+        With the fields ``batch_size`` and ``ntk_samples`` of a :class:`TrainingSpec`.
+    train, test
+        Numbers of samples.
+    """
+    if training.batch_size is not None and training.batch_size > train:
+        raise RgflowError(f"batch_size = {training.batch_size}; there are {train} train samples")
+    if max(training.ntk_samples or (), default=0) >= train + test:
+        raise RgflowError(f"ntk_samples = {list(training.ntk_samples)}; they must lie within 0 and {train + test - 1}")
 
 
 _LINEARIZED: dict[str, Any] = {"loss": "mse", "optimizer": "gd", "momentum": 0.0, "batch_size": None}
@@ -156,7 +179,7 @@ _LINEARIZED: dict[str, Any] = {"loss": "mse", "optimizer": "gd", "momentum": 0.0
 def _chosen(choice: Literal["none", "ends", "all"] | Sequence[int], recorded: tuple[int, ...]) -> tuple[int, ...]:
     if isinstance(choice, str):
         return {"none": (), "ends": tuple(sorted({recorded[0], recorded[-1]})), "all": recorded}[choice]
-    return tuple(sorted(set(choice)))
+    return tuple(sorted(choice))
 
 
 @cache

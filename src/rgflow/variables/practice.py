@@ -34,14 +34,18 @@ def _practice_variables() -> Iterator[Variable]:
     yield Variable("initial_loss_spread", scalar, "f", "its deviation over seeds", "vertex included", True)
     yield Variable("aspect_ratio", scalar, "f", "depth over width", "L mean(1/n)")
     yield Variable("input_scale", scalar, "f", "factor on inputs that starts at K*", "", True)
-    cell, run = ("activation", "depth", "recipe"), ("activation", "depth", "recipe", "optimizer", "rate", "seed")
-    yield Variable("signal_correlation", cell, "f", "mean correlation of inputs at the outputs", "infinite width", True)
-    yield Variable("signal_K", cell, "f", "mean kernel of the outputs", "infinite width", True)
-    yield Variable("signal_Theta", cell, "f", "mean NTK of the outputs, all rates 1", "infinite width", True)
-    yield Variable("signal_kappa", cell, "f", "normalized vertex of the outputs", "V/(n K^2)", True)
+    run = ("optimizer", "rate", "seed")
+    yield Variable("signal_K", layer, "f", "mean kernel over inputs", "mean K_aa", True)
+    yield Variable(
+        "signal_Theta", scalar, "f", "mean NTK of the outputs over inputs", "mean Theta_aa, all rates 1", True
+    )
     for role in ("train", "test"):
         equation = "mean square error; inf: diverged"
         yield Variable(f"contest_{role}_loss", run, "f", f"{role} loss after training", equation)
+    yield Variable(
+        "contest_rate", run[:2], "f", "learning rate", "sgd: in units of the largest safe rate; adam: torch's lr"
+    )
+    yield Variable("contest_zero_loss", scalar, "f", "test loss of the prediction 0", "mean y^2")
 
 
 VARIABLES = tuple(_practice_variables())

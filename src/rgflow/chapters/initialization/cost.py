@@ -46,7 +46,7 @@ def _chunk_bytes(config: Config, cell: Cell) -> float:
         layers=depth,
         outputs=OUTPUTS,
         tensors=len(config.ensemble.tensors),
-        itemsize=_BYTES if config.ensemble.dtype == "float64" else _BYTES // 2,
+        itemsize=_BYTES // 2 if config.ensemble.dtype == "float32" else _BYTES,
         weights=config.ensemble.sampler == "weights",
     )
     return float(footprint.chunk_bytes(chunk_members(footprint.largest_array, "cpu")))

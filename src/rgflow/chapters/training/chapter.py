@@ -16,6 +16,7 @@ from rgflow.chapters.training.axes import (
 from rgflow.chapters.training.section import METHOD_KEYS, NETWORK_KEYS, RECORD_KEYS, Learning
 from rgflow.errors import RgflowError
 from rgflow.study.stage import Cell, Chapter, Config, Figure, Stage
+from rgflow.training.spec import check_samples
 from rgflow.variables.training import VARIABLES
 
 HOME = "rgflow.chapters.training"
@@ -64,9 +65,18 @@ def require(config: Config) -> None:
         raise RgflowError(
             f"config: training.train = {max(training.train)}: more than inputs.train = {config.inputs.train}"
         )
+    _require_samples(config)
     if training.learning_rate is not None and len(training.step_fraction) > 1:
         raise RgflowError("config: training.learning_rate and several training.step_fraction exclude each other")
     _require_room(config)
+
+
+def _require_samples(config: Config) -> None:
+    fewest = min(config.training.train or [config.inputs.train])
+    try:
+        check_samples(config.training, fewest, config.inputs.test)
+    except RgflowError as error:
+        raise RgflowError(f"config: training.{error}") from None
 
 
 def _require_room(config: Config) -> None:

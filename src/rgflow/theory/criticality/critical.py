@@ -81,7 +81,7 @@ class Criticality:
 
 @checked
 def critical(activation: str | Activation) -> Criticality:
-    """Universality class and critical initialization of an activation, to about 13 digits.
+    """Universality class and critical initialization of an activation, to about 13 digits (PDLT, chapter 5).
 
     If K* = 0 is unstable but fixed points K* > 0 with chi_parallel = chi_perp = 1 exist, the class is half-stable and
     the point with the smallest drift |d chi_parallel/dK| K* is taken; `half_stable_points` lists all of them.

@@ -14,7 +14,7 @@ import numpy as np
 import xarray as xr
 
 from rgflow.calls import checked
-from rgflow.compute import check_workers
+from rgflow.compute.tasks import check_workers
 from rgflow.errors import RgflowError
 from rgflow.inputs import Inputs
 from rgflow.network import Network
@@ -36,7 +36,7 @@ Means = tuple[Block, Block]
 def infinite_width_theory(
     network: Network, inputs: Inputs, precision: Precision = "float64", workers: int = 1
 ) -> xr.Dataset:
-    """K and Theta of the last layer for many inputs, in memory.
+    """K and Theta of the last layer for many inputs, in memory (PDLT, chapters 4, 8 and 10).
 
     Besides the two matrices and half a matrix for the check of positivity, O(N) numbers per layer and a few tiles per
     worker are held. :func:`rgflow.stream_infinite_width` writes the matrices to a store instead.

@@ -13,7 +13,7 @@ from rgflow.theory.initialization.finite_width import finite_width_tensors
 
 @checked
 def dntk_theory(network: Network, inputs: Inputs) -> xr.Dataset:
-    """P, Q (dNTK) and R, S, T, U (ddNTK) in every layer, to leading order in 1/n.
+    """P, Q (dNTK) and R, S, T, U (ddNTK) in every layer, to leading order in 1/n (PDLT, chapter 11).
 
     Parameters
     ----------

@@ -52,6 +52,8 @@ def finite_width_tensors(
 ) -> xr.Dataset:
     """K, G1, V, Theta, Theta1, D, F, A, B, P, Q, R, S, T, U between all inputs, with their numerical errors.
 
+    PDLT, chapters 4, 8, 11 and infinity.
+
     Parameters
     ----------
     network

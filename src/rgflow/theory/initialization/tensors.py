@@ -47,7 +47,7 @@ ARCHITECTURES: Mapping[str, tuple[Recursions, type[Step]]] = {
 def initialization_theory(
     network: Network, inputs: Inputs, tensors: Iterable[str] | None = None, rtol: float = 1e-10
 ) -> xr.Dataset:
-    """Kernel, NTK and their leading finite-width tensors in every layer.
+    """Kernel, NTK and their leading finite-width tensors in every layer (PDLT, chapters 4 and 8).
 
     At widths n, E[z z] = K + G1 / n_{l-1}, E[H] = Theta + Theta1 / n_{l-1}, and V, D, F, A, B are n_{l-1} times the
     connected correlators, all up to O(1/n^2); only ratios of widths enter. Of residual networks K, G1, T3, V and Theta

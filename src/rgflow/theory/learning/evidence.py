@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from rgflow.activations.activation import Activation
 from rgflow.activations.registry import activation as find_activation
 from rgflow.calls import checked
-from rgflow.compute import map_tasks
+from rgflow.compute.tasks import map_tasks
 from rgflow.errors import RgflowError
 from rgflow.network import Network
 from rgflow.task import Task
@@ -46,7 +46,7 @@ def evidence_map(
     workers: int = 1,
     progress: Callable[[int, int], None] | None = None,
 ) -> xr.Dataset:
-    """Log evidence of plain networks with equal hidden widths n, over initialization and depth.
+    """Log evidence of plain networks with equal hidden widths n, over initialization and depth (PDLT, chapter 6).
 
     Differences of log evidence are logarithms of Bayes factors. At width n the log evidence is ``log_evidence`` +
     ``log_evidence1``/n + O(1/n^2).
@@ -66,7 +66,7 @@ def evidence_map(
     nodes
         As for :func:`rgflow.theory.learning.bayes.bayes_theory`.
     workers, progress
-        As for :func:`rgflow.compute.map_tasks`, over the points of the grid (C_b, C_W).
+        As for :func:`rgflow.compute.tasks.map_tasks`, over the points of the grid (C_b, C_W).
 
     Returns
     -------

@@ -16,7 +16,7 @@ LOSS_PARTS = ("bias", "variance", "loss")
 def generalization(
     theories: Mapping[int, xr.Dataset], widths: Sequence[int], *, dim: str = "depth", step: int | None = None
 ) -> xr.Dataset:
-    """Expected test loss q + q1/n of networks of given widths, squared bias and variance apart.
+    """Expected test loss q + q1/n of networks of given widths, squared bias and variance apart (PDLT, chapters 10 and infinity).
 
     Parameters
     ----------

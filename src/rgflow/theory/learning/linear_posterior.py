@@ -39,6 +39,8 @@ def linear_posterior(
 ) -> xr.Dataset:
     """Posterior and evidence of a deep linear network at its widths: no expansion, no sampling of networks.
 
+    PDLT, chapters 3 and 6.
+
     Parameters
     ----------
     network

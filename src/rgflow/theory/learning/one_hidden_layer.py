@@ -45,6 +45,8 @@ def one_hidden_layer_posterior(
 ) -> xr.Dataset:
     """Posterior and evidence of a network with one hidden layer at its width, from the characteristic function of one neuron.
 
+    PDLT, chapter 6.
+
     Parameters
     ----------
     network

@@ -50,6 +50,8 @@ def training_theory(
 ) -> xr.Dataset:
     """Predict the training of wide networks by full-batch gradient descent on the sum loss.
 
+    PDLT, chapters 7, 10, 11 and infinity.
+
     Every prediction is q + q1/n with n = n_{L-1}, the width of the last hidden layer; q1 depends on ratios of widths only.
 
     Parameters

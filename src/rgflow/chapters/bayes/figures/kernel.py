@@ -22,7 +22,7 @@ _FEWEST_PIXELS = 16
 def draw(theory: xr.Dataset, posterior: xr.Dataset, inputs: xr.Dataset) -> Figure:
     """Draw y y^T, theory's coefficient of 1/n and n (E[Ghat | y] - E[Ghat]) of sampled widths on the train samples.
 
-    The last panel has every entry of the sampled changes, with errors, against theory. Titles tell the cosine with theory
+    The last panel has every entry of the sampled changes, with errors, against theory. Below each stands its cosine with theory
     and with y y^T, as matrices. Images stand beside and below their rows and columns, if the inputs are images.
 
     Parameters
@@ -36,10 +36,10 @@ def draw(theory: xr.Dataset, posterior: xr.Dataset, inputs: xr.Dataset) -> Figur
     expected = theory["hidden_kernel1_learned"].values[:count, :count]
     changes = {n: _change(posterior, n, count) for n in widths}
     matrices = {"$y y^T$": y, "theory, $n\\to\\infty$": expected, **{f"$n={n}$": changes[n][0] for n in widths}}
-    figure = new_figure(height=2.0, width=FULL_WIDTH * (len(matrices) + 1.4) / 6.0)
+    figure = new_figure(height=1.9, width=FULL_WIDTH * (len(matrices) + 1.4) / 6.0)
     panels = figure.subplots(1, len(matrices) + 1, width_ratios=(*(1,) * len(matrices), 1.4))
     for axes, (title, matrix), letter in zip(panels, matrices.items(), "abcdef", strict=False):
-        _draw_matrix(axes, matrix, title if matrix is y else f"{title}\n{_cosines(matrix, expected, y)}")
+        _draw_matrix(axes, matrix, title, "" if matrix is y else _cosines(matrix, expected, y))
         _draw_inputs(axes, train)
         mark_panel(axes, letter)
     _draw_entries(panels[-1], expected, changes)
@@ -58,7 +58,7 @@ def _change(posterior: xr.Dataset, n: int, count: int) -> tuple[Array, Array]:
 def _cosines(matrix: Array, theory: Array, y: Array) -> str:
     to_theory, to_y = (_cosine(matrix, other) for other in (theory, y))
     with_y = rf"$\cos(yy^T) = {to_y:.2f}$"
-    return with_y if matrix is theory else f"cos(theory) = ${to_theory:.2f}$\n{with_y}"
+    return with_y if matrix is theory else rf"$\cos(\mathrm{{theory}}) = {to_theory:.2f}$" + f"\n{with_y}"
 
 
 def _cosine(a: Array, b: Array) -> float:
@@ -66,11 +66,16 @@ def _cosine(a: Array, b: Array) -> float:
     return float(np.sum(a * b)) / size if size else 0.0
 
 
-def _draw_matrix(axes: Axes, matrix: Array, title: str) -> None:
+def _draw_matrix(axes: Axes, matrix: Array, title: str, note: str) -> None:
+    """A matrix below its title, with its scale and a note underneath."""
     largest = float(np.abs(matrix).max()) or 1.0
     axes.imshow(matrix, cmap="RdBu_r", vmin=-largest, vmax=largest, interpolation="nearest")
-    axes.set_title(f"{title}\nscale $\\pm {largest:.2g}$", fontsize=6)
+    axes.set_title(title)
     axes.set(xticks=[], yticks=[])
+    words = f"scale $\\pm {largest:.2g}$\n{note}"
+    axes.annotate(
+        words, (0.5, -0.2), xycoords="axes fraction", ha="center", va="top", fontsize=6, annotation_clip=False
+    )
 
 
 def _draw_inputs(axes: Axes, train: xr.Dataset) -> None:

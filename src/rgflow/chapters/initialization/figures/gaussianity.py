@@ -32,10 +32,10 @@ def draw(theory: xr.Dataset, ensembles: xr.Dataset) -> Figure:
     panels = figure.subplots(1, 3 if pairs else 2)
     _draw_density(panels[0], z.isel(layer=-1))
     _draw_against_depth(panels[1], z, 3 * _relative_vertex(theory), excess_kurtosis)
-    panels[1].set_ylabel("excess kurtosis; line $3V/(nK^2)$")
+    panels[1].set_title("excess kurtosis, $3V/(nK^2)$")
     if pairs:
         _draw_against_depth(panels[2], z, _relative_vertex(theory), correlation_of_squares)
-        panels[2].set_ylabel("correlation of squares; line $V/(nK^2)$")
+        panels[2].set_title("correlation of squares, $V/(nK^2)$")
     for axes, letter in zip(panels, "abc", strict=False):
         mark_panel(axes, letter)
     outer_legend(figure, panels[0], columns=z.sizes["width"] + 1)
@@ -76,7 +76,7 @@ def _draw_density(axes: Axes, z: xr.DataArray) -> None:
     axes.plot(fine, np.exp(-(fine**2) / 2) / np.sqrt(2 * np.pi), color=THEORY, lw=0.8, label="Gaussian")
     lowest = 0.5 / (values.size * (edges[1] - edges[0]))  # half a draw in one bin
     axes.set(yscale="log", xlabel=r"$z/\sqrt{\mathrm{E}\,z^2}$", ylabel="density", xlim=(-_REACH, _REACH))
-    axes.set_title(rf"layer $\ell={int(z['layer'])}$")
+    axes.set_title(rf"one neuron, layer $\ell={int(z['layer'])}$")
     axes.set_ylim(bottom=lowest)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import xarray as xr
 
-ValueAndError = tuple[xr.DataArray, xr.DataArray]
+from rgflow.comparison.training import ValueAndError, sharper
 
 
 def has_next_order(theory: xr.Dataset) -> bool:
@@ -25,12 +25,13 @@ def to_next_order(theory: xr.Dataset, name: str, width: int) -> xr.DataArray:
 
 
 def deviation(theory: xr.Dataset, trained: xr.Dataset, name: str, width: int) -> ValueAndError:
-    """What the ensemble of one width has beyond infinite width, and its error, from control variates if they were used."""
+    """What the ensemble of one width has beyond infinite width, and its error, from control variates where they lower it."""
     of_width = trained.sel(width=width)
-    if f"{name}_excess" in trained and has_next_order(theory):
-        value, stderr = (_first_output(of_width[f"{name}_excess{suffix}"]) / width for suffix in ("", "_stderr"))
-        return value, stderr
-    return of_width[name] - theory[name].sel(step=of_width["step"]), of_width[f"{name}_stderr"]
+    plain = of_width[name] - theory[name].sel(step=of_width["step"]), of_width[f"{name}_stderr"]
+    if f"{name}_excess" not in trained or not has_next_order(theory):
+        return plain
+    value, error = (_first_output(of_width[f"{name}_excess{suffix}"]) / width for suffix in ("", "_stderr"))
+    return sharper((value, error), plain)
 
 
 def _first_output(array: xr.DataArray) -> xr.DataArray:

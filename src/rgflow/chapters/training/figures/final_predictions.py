@@ -6,6 +6,7 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
@@ -33,7 +34,7 @@ def draw(theory: xr.Dataset, trained: xr.Dataset, inputs: xr.Dataset) -> Figure:
     """
     chosen = spread_test_samples(theory, _IMAGES)
     colors = width_colors(trained["width"].values)
-    figure = new_figure(height=0.5 + 1.15 * len(chosen))
+    figure = new_figure(height=0.7 + 1.15 * len(chosen))
     panels = figure.subplots(len(chosen), 1 + len(colors), squeeze=False, width_ratios=(0.45, *(1,) * len(colors)))
     for row, sample in zip(panels, chosen, strict=True):
         draw_image(row[0], inputs["x"].values[sample])
@@ -45,7 +46,18 @@ def draw(theory: xr.Dataset, trained: xr.Dataset, inputs: xr.Dataset) -> Figure:
         axes.annotate(f"$n={n}$", (0.5, 1.08), xycoords="axes fraction", ha="center", weight="bold")
     for axes in panels[-1, 1:]:
         axes.set_xlabel("final prediction $z$")
+    _name_lines(figure, has_next_order(theory))
     return figure
+
+
+def _name_lines(figure: Figure, next_order: bool) -> None:
+    kinds = {"kernel prediction": ("-", THEORY), "with order $1/n$": ("--", "0.4"), "target": (":", "0.5")}
+    lines = [
+        Line2D([], [], ls=style, color=color, label=label)
+        for label, (style, color) in kinds.items()
+        if next_order or style != "--"
+    ]
+    figure.legend(handles=lines, loc="outside upper center", ncols=len(lines))
 
 
 def spread_test_samples(theory: xr.Dataset, count: int) -> NDArray[np.int64]:

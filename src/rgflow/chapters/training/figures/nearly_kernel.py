@@ -69,7 +69,8 @@ def _draw_end(axes: Axes, theory: xr.Dataset) -> None:
     positions = np.arange(len(test))
     for offset, (values, color) in enumerate(zip(parts, CATEGORIES, strict=False)):
         axes.bar(positions + 0.25 * (offset - 1), values, 0.25, color=color)
-    axes.plot(positions, parts.sum(axis=0), "D", color=THEORY, ms=3)
+    axes.plot(positions, parts.sum(axis=0), "D", color=THEORY, ms=3, label="sum")
+    axes.legend(loc="best")
     axes.axhline(0, color=THEORY, lw=0.6)
     axes.set_xticks(positions, [str(sample) for sample in test])
-    axes.set(xlabel="test input", ylabel="at the end of\ntraining, by part")
+    axes.set(xlabel="test input", ylabel=r"$n\,(\mathrm{E}\,z - m)$" + "\nat the end, by part")

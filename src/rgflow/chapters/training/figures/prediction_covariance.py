@@ -10,7 +10,7 @@ from matplotlib.image import AxesImage
 from numpy.typing import NDArray
 
 from rgflow.chapters.training.figures.deviation import deviation, has_next_order, next_order_of
-from rgflow.figures.style import new_figure, styled
+from rgflow.figures.style import mark_panel, new_figure, styled
 
 Matrix = NDArray[np.float64]
 
@@ -29,21 +29,24 @@ def draw(theory: xr.Dataset, trained: xr.Dataset) -> Figure:
     leading = _last(theory["prediction_covariance"], test)
     beyond = width * _last(deviation(theory, trained, "prediction_covariance", width)[0], test)
     matrices = {
-        r"$\mathrm{Cov}\,z$ at $n=\infty$": leading,
-        rf"ensemble: $n\,\Delta\mathrm{{Cov}}$, $n={width}$": beyond,
+        r"theory, $n=\infty$": leading,
+        f"beyond, $n={width}$": beyond,
     }
     if has_next_order(theory):
         expected = _last(next_order_of(theory, "prediction_covariance")[0], test)
-        matrices |= {r"theory: order $1/n$": expected, "ensemble less theory": beyond - expected}
-    figure = new_figure(height=2.3, width=1.2 + 1.6 * len(matrices))
+        matrices |= {"theory, order $1/n$": expected, "what is left": beyond - expected}
+    figure = new_figure(height=2.8, width=1.2 + 1.6 * len(matrices))
     panels = figure.subplots(1, len(matrices), squeeze=False)[0]
     scales = [abs(leading).max(), *[max(abs(matrix).max() for matrix in list(matrices.values())[1:])] * 3]
     images = [
         _draw_matrix(axes, title, matrix, scale)
         for axes, (title, matrix), scale in zip(panels, matrices.items(), scales, strict=False)
     ]
-    figure.colorbar(images[0], ax=panels[0], orientation="horizontal", shrink=0.9)
-    figure.colorbar(images[1], ax=panels[1:], orientation="horizontal", shrink=0.6)
+    for axes, letter in zip(panels, "abcd", strict=False):
+        mark_panel(axes, letter)
+    beyond_label = r"$n\,(\mathrm{Cov}\,z - \mathrm{Cov}\,z|_{n=\infty})$"
+    figure.colorbar(images[0], ax=panels[0], orientation="horizontal", shrink=0.9, label=r"$\mathrm{Cov}\,z$")
+    figure.colorbar(images[1], ax=panels[1:], orientation="horizontal", shrink=0.6, label=beyond_label)
     return figure
 
 

@@ -63,7 +63,7 @@ def _draw_column(panels: np.ndarray, name: str, theory: xr.Dataset, trained: xr.
     _draw_deviation(panels[1], name, theory, trained, shown)
     if has_next_order(theory):
         _draw_rest(panels[2], name, theory, trained, shown)
-        panels[2].set_ylim(panels[1].get_ylim())
+        _share_limits(panels[1], panels[2])
 
 
 def _draw_losses(axes: Axes, name: str, theory: xr.Dataset, trained: xr.Dataset) -> None:
@@ -79,6 +79,12 @@ def _draw_losses(axes: Axes, name: str, theory: xr.Dataset, trained: xr.Dataset)
         axes.errorbar(of_width["step"], of_width[name], stderr, fmt="o", color=color, ms=2, label=f"$n={n}$")
     reference = theory[name] if name in theory else trained[name]
     _log_axis(axes, float(reference.min()), float(reference.max()))
+
+
+def _share_limits(first: Axes, second: Axes) -> None:
+    limits = [*first.get_ylim(), *second.get_ylim()]
+    for axes in (first, second):
+        axes.set_ylim(min(limits), max(limits))
 
 
 def _log_axis(axes: Axes, smallest: float, largest: float) -> None:

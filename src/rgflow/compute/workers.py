@@ -9,13 +9,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
+from rgflow.compute.tasks import ONE_THREAD
 from rgflow.errors import RgflowError
 
 if TYPE_CHECKING:
     from distributed import LocalCluster
 
 LOCAL, SRUN = "local", "srun"
-_ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 _START_SECONDS = 300
 
 
@@ -82,7 +82,7 @@ def _srun(tasks: int, address: str) -> Iterator[subprocess.Popen[bytes]]:
         "60",
     ]
     command = ["srun", "--overlap", f"--ntasks={tasks}", "--cpus-per-task=1", "--kill-on-bad-exit=0", *worker]
-    steps = subprocess.Popen(command, env={**os.environ, **_ONE_THREAD}, stdin=subprocess.DEVNULL)
+    steps = subprocess.Popen(command, env={**os.environ, **ONE_THREAD}, stdin=subprocess.DEVNULL)
     try:
         yield steps
     finally:

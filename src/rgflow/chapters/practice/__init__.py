@@ -1,0 +1,1 @@
+"""Practice: what initializations and learning rates are worth, by theory and by training."""
