@@ -21,7 +21,7 @@ from rgflow.gaussian import kinked
 from rgflow.gaussian.expectations import Expectations
 from rgflow.gaussian.kinked import KinkedMoments
 from rgflow.gaussian.moments import product_scales, subsets
-from rgflow.gaussian.single import estimated_mean, single_mean
+from rgflow.gaussian.single import estimated_means, single_mean
 from rgflow.theory.criticality.critical import _zeros_of_curvature
 from rgflow.theory.criticality.phase_diagram import fixed_point
 from rgflow.theory.depth.single_input import single_input_theory
@@ -47,7 +47,7 @@ def exact_square(function: Any, K: float) -> float:
 @pytest.mark.parametrize("name", FUNCTIONS)
 @pytest.mark.parametrize("K", [1e-3, 0.7, 40.0])
 def test_means_of_one_input(name: str, K: float) -> None:
-    mean, error, _ = estimated_mean(activation(name), (0, 0), np.array([K]))
+    (mean,), (error,), _ = estimated_means(activation(name), ((0, 0),), np.array([K]))
     assert abs(mean[0] - exact_square(FUNCTIONS[name], K)) <= error[0] < 1e-13 * mean[0]
 
 

@@ -21,6 +21,7 @@ _PANEL_NODES = 24
 _REFINEMENTS = (1.0, 2.0, 4.0, 8.0, 16.0)
 _GOOD_ERROR, _LARGEST_ERROR, _ROUNDING = 1e-12, 1e-10, 2e-15  # relative to the mean modulus
 _SMALLEST_MEAN = 1e-290
+Orders = Sequence[int]
 
 
 def single_mean(activation: Activation, orders: Sequence[int], K: ArrayLike) -> np.ndarray | float:
@@ -51,11 +52,20 @@ def single_mean(activation: Activation, orders: Sequence[int], K: ArrayLike) -> 
     variances = np.atleast_1d(np.asarray(K, dtype=np.float64))
     if not np.all(np.isfinite(variances) & (variances >= 0)):
         raise RgflowError(f"single_mean of {activation.label}: K = {K!r}; allowed: finite, >= 0")
-    means = np.full_like(variances, math.prod(activation.derivative(0.0, p) for p in orders))
-    spread = variances[variances > 0]
-    if spread.size:
-        means[variances > 0] = regular_mean(activation, orders, spread) + _delta_mean(activation, orders, spread)
+    (means,) = single_means(activation, (orders,), variances)
     return means if np.ndim(K) else float(means[0])
+
+
+def single_means(activation: Activation, products: Sequence[Orders], K: Vector) -> Vector:
+    """`single_mean` of several products at kernels K >= 0, (product, kernel): they share nodes and derivatives."""
+    means = np.empty((len(products), K.size))
+    for row, orders in zip(means, products, strict=True):
+        row[:] = math.prod(activation.derivative(0.0, p) for p in orders)
+    spread = K[K > 0]
+    if spread.size:
+        delta = [_delta_mean(activation, orders, spread) for orders in products]
+        means[:, K > 0] = regular_means(activation, products, spread) + delta
+    return means
 
 
 def distribution_mean(activation: Activation, order: int, K: float) -> float:
@@ -65,8 +75,8 @@ def distribution_mean(activation: Activation, order: int, K: float) -> float:
     return float(w @ (hermite * activation(math.sqrt(K) * u)) / math.sqrt(K) ** order)
 
 
-def regular_mean(activation: Activation, orders: Sequence[int], K: Vector) -> Vector:
-    """`single_mean` for K > 0 without the delta functions at kinks.
+def regular_means(activation: Activation, products: Sequence[Orders], K: Vector) -> Vector:
+    """`single_means` for K > 0 without the delta functions at kinks.
 
     Raises
     ------
@@ -74,42 +84,44 @@ def regular_mean(activation: Activation, orders: Sequence[int], K: Vector) -> Ve
         The estimated error is above 1e-10 of the mean modulus, however fine the nodes.
     """
     if not K.size:
-        return K
-    means, errors, modulus = estimated_mean(activation, orders, K)
+        return np.empty((len(products), 0))
+    means: Vector
+    means, errors, modulus = estimated_means(activation, products, K)
     if _unresolved(means, errors, _LARGEST_ERROR * modulus).any():
-        worst = int(np.argmax(errors / np.maximum(modulus, _SMALLEST_MEAN)))
+        worst = np.unravel_index(np.argmax(errors / np.maximum(modulus, _SMALLEST_MEAN)), errors.shape)
         raise RgflowError(
-            f"Gaussian means of {activation.label} at K = {K[worst]:.3g}: estimated relative error "
+            f"Gaussian means of {activation.label} at K = {K[worst[1]]:.3g}: estimated relative error "
             f"{errors[worst] / modulus[worst]:.1e}; scale the inputs down, or declare the kinks or analytic_radius"
         )
     return means
 
 
-def estimated_mean(activation: Activation, orders: Sequence[int], K: Vector) -> tuple[Vector, Vector, Vector]:
+def estimated_means(activation: Activation, products: Sequence[Orders], K: Vector) -> Vector:
     """Means of the regular part for K > 0, bounds of their errors, and the means of the modulus, which is their scale.
 
     Nodes are made denser until the estimated error is below 1e-12 of that scale. A rule with half the nodes has the error
     delta. As errors fall exponentially with the number of nodes, that of the whole rule is below delta^2 in units of the scale.
+
+    Returns
+    -------
+    (3, product, kernel).
     """
     if any(activation.kinks):  # the panels follow kinks other than 0, which sit at different u for different K
-        rows = [_refined_mean(activation, orders, k) for k in K[:, None]]
-        mean, error, modulus = (np.concatenate(column) for column in zip(*rows, strict=True))
-        return mean, error, modulus
-    return _refined_mean(activation, orders, K)
+        return np.concatenate([_refined_means(activation, products, k) for k in K[:, None]], axis=-1)
+    return _refined_means(activation, products, K)
 
 
-def _refined_mean(activation: Activation, orders: Sequence[int], K: Vector) -> tuple[Vector, Vector, Vector]:
-    found, rough = np.empty((3, K.size)), np.ones(K.size, dtype=bool)
+def _refined_means(activation: Activation, products: Sequence[Orders], K: Vector) -> Vector:
+    found, rough = np.empty((3, len(products), K.size)), np.ones(K.size, dtype=bool)
     for refinement in _REFINEMENTS:
         u, w = _rule(activation, float(K[rough].max()), refinement)
         if u.size > _MOST_NODES and refinement > 1.0:
             break
-        found[:, rough] = _mean_on(activation, orders, K[rough], u, w)
-        rough = _unresolved(found[0], found[1], _GOOD_ERROR * found[2])
+        found[:, :, rough] = _means_on(activation, products, K[rough], u, w)
+        rough = np.any(_unresolved(found[0], found[1], _GOOD_ERROR * found[2]), axis=0)
         if not rough.any():
             break
-    mean, error, modulus = found
-    return mean, error, modulus
+    return found
 
 
 def _unresolved(means: Vector, errors: Vector, allowed: Vector) -> NDArray[np.bool_]:
@@ -133,31 +145,33 @@ def _too_many_nodes(activation: Activation, K: float) -> RgflowError:
     )
 
 
-def _mean_on(activation: Activation, orders: Sequence[int], K: Vector, u: Vector, w: Vector) -> Vector:
-    """Means, errors and moduli: (3, K.size)."""
+def _means_on(activation: Activation, products: Sequence[Orders], K: Vector, u: Vector, w: Vector) -> Vector:
+    """Means, errors and moduli: (3, product, kernel)."""
     summed = _panel_sums if activation.kinks else _trapezoid_sums
     rows, parts = max(1, _NODES_AT_ONCE // u.size), []
     for here in (K[i : i + rows] for i in range(0, K.size, rows)):
-        tower = activation.derivatives(np.sqrt(here)[:, None] * u, max(orders))
+        tower = activation.derivatives(np.sqrt(here)[:, None] * u, max(map(max, products)))
         with np.errstate(over="ignore", invalid="ignore"):  # of kernels that explode, which is reported with the layer
-            values = np.asarray(math.prod(tower[p] for p in orders))
-            (mean, delta), modulus = summed(values, w), np.abs(values) @ w
+            sums = [summed(np.asarray(math.prod(tower[p] for p in orders)), w) for orders in products]
+            mean, delta, modulus = np.stack(sums, axis=1)
             relative = delta / np.maximum(modulus, _SMALLEST_MEAN)
             parts.append((mean, modulus * (10 * relative * relative + _ROUNDING), modulus))
-    return np.concatenate(parts, axis=1)
+    return np.concatenate(parts, axis=-1)
 
 
-def _trapezoid_sums(values: Vector, w: Vector) -> tuple[Vector, Vector]:
-    """The sum, and the difference between the rule of the even and that of the odd nodes."""
-    even, odd = values[:, ::2] @ w[::2], values[:, 1::2] @ w[1::2]
-    return even + odd, 2 * np.abs(even - odd)
+def _trapezoid_sums(values: Vector, w: Vector) -> tuple[Vector, Vector, Vector]:
+    """The sum, the difference between the rule of the even and that of the odd nodes, and the sum of the modulus."""
+    alternating = w.copy()
+    alternating[1::2] *= -1.0
+    return values @ w, 2 * np.abs(values @ alternating), np.abs(values) @ w
 
 
-def _panel_sums(values: Vector, w: Vector) -> tuple[Vector, Vector]:
-    """The sum, and the highest two Legendre polynomials in the integrand, which are those that half the nodes would miss."""
+def _panel_sums(values: Vector, w: Vector) -> tuple[Vector, Vector, Vector]:
+    """The sum, the highest two Legendre polynomials in the integrand, which are those that half the nodes would miss, and
+    the sum of the modulus."""
     weighted = values * w
     highest = weighted.reshape(len(weighted), -1, _PANEL_NODES) @ _highest_legendre()
-    return weighted.sum(axis=1), np.abs(highest).sum(axis=(1, 2))
+    return weighted.sum(axis=1), np.abs(highest).sum(axis=(1, 2)), np.abs(values) @ w
 
 
 @cache
@@ -184,7 +198,7 @@ def line_rule(activation: Activation, scales: Sequence[float], refinement: float
     return u, w * normal_density(u)
 
 
-def _delta_mean(activation: Activation, orders: Sequence[int], K: Vector) -> Vector:
+def _delta_mean(activation: Activation, orders: Orders, K: Vector) -> Vector:
     """The part of delta functions at kinks: density times jump times the mean of the other factors' two sides."""
     total = np.zeros_like(K)
     for kink in activation.kinks:

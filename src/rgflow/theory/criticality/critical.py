@@ -20,7 +20,7 @@ from rgflow.activations.registry import activation as find_activation
 from rgflow.architectures.architecture import Architecture
 from rgflow.calls import checked
 from rgflow.gaussian.single import single_mean
-from rgflow.theory.criticality.susceptibility import discontinuity, mean_square, turning_points
+from rgflow.theory.criticality.susceptibility import discontinuity, kernel_derivatives, mean_square, turning_points
 
 Array = NDArray[np.float64]
 
@@ -232,7 +232,8 @@ def _with_turning_points(sigma: Activation, K: Array, values: Array) -> tuple[Ar
 
 def _curvature_slope(sigma: Activation, K: Array) -> Array:
     """d<sigma sigma''>_K/dK, one by one: nodes for the largest kernel would be wasted on the others."""
-    return np.array([float(mean_square(sigma, 0, k, derivative=2) - mean_square(sigma, 1, k, derivative=1)) for k in K])
+    pairs = (kernel_derivatives(sigma, ((0, 2), (1, 1)), k) for k in K)
+    return np.array([float(second - first) for second, first in pairs])
 
 
 def _bracketed_zero(sigma: Activation, low: float, high: float) -> float:

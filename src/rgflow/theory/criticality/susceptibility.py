@@ -11,7 +11,7 @@ that the jumps of the integrand leave in those z-derivatives.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,7 @@ from rgflow.activations.activation import Activation, first_jump
 from rgflow.activations.registry import activation
 from rgflow.errors import RgflowError
 from rgflow.gaussian.nodes import normal_density
-from rgflow.gaussian.single import regular_mean
+from rgflow.gaussian.single import regular_means
 
 Array = NDArray[np.float64]
 
@@ -93,21 +93,32 @@ def mean_square(sigma: str | Activation, order: int, K: ArrayLike, derivative: i
     RgflowError
         Negative or infinite `K`, or a K-derivative at K = 0 of a sigma with a kink at 0.
     """
+    return np.asarray(kernel_derivatives(sigma, ((order, derivative),), K)[0])
+
+
+def kernel_derivatives(sigma: str | Activation, which: Sequence[tuple[int, int]], K: ArrayLike) -> Array:
+    """`mean_square` of several (order, derivative), (which, *K.shape): they share nodes and derivatives of sigma."""
     sigma = activation(sigma)
     variance = np.asarray(K, dtype=np.float64)
     if not np.all(np.isfinite(variance) & (variance >= 0.0)):
         raise RgflowError(f"K = {K!r}: a kernel must be finite and not negative")
-    if derivative and 0.0 in sigma.kinks and not np.all(variance > 0.0):
+    if 0.0 in sigma.kinks and any(derivative for _, derivative in which) and not np.all(variance > 0.0):
         raise RgflowError(f"K = 0: activation {sigma.label} has a kink at 0, so K-derivatives need K > 0")
-    if order and discontinuity(sigma, order - 1) is not None:
-        return np.full_like(variance, np.inf)
     flat = variance.ravel()
-    mean = np.zeros_like(flat)
-    for weight, orders in _leibniz(order, 2 * derivative):
-        mean += weight * regular_mean(sigma, orders, np.maximum(flat, _TINY))
-    for kink in sigma.kinks:
-        mean[flat > 0.0] += _point_sources(sigma, order, 2 * derivative, kink, flat[flat > 0.0])
-    return np.asarray(mean / 2**derivative).reshape(variance.shape)
+    means = np.full((len(which), flat.size), np.inf)
+    finite = [k for k, (order, _) in enumerate(which) if not order or discontinuity(sigma, order - 1) is None]
+    terms = [(k, *term) for k in finite for term in _leibniz(which[k][0], 2 * which[k][1])]
+    means[finite] = 0.0
+    if terms:
+        regular = regular_means(sigma, [orders for _, _, orders in terms], np.maximum(flat, _TINY))
+        for (k, weight, _), mean in zip(terms, regular, strict=True):
+            means[k] += weight * mean
+    for k in finite:
+        order, derivative = which[k]
+        for kink in sigma.kinks:
+            means[k, flat > 0.0] += _point_sources(sigma, order, 2 * derivative, kink, flat[flat > 0.0])
+        means[k] /= 2**derivative
+    return means.reshape(len(which), *variance.shape)
 
 
 def discontinuity(sigma: Activation, order: int = 0) -> float | None:

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from rgflow.activations.activation import Activation
 from rgflow.errors import RgflowError
-from rgflow.gaussian.single import single_mean
+from rgflow.gaussian.single import single_means
 from rgflow.network import Network
-from rgflow.theory.criticality.susceptibility import mean_square
+from rgflow.theory.criticality.susceptibility import kernel_derivatives, mean_square
 
 Array = NDArray[np.float64]
 
@@ -108,18 +108,9 @@ def _averages_of_layers(activations: tuple[Activation, ...], K: Array) -> list[_
 
 
 def _averages(sigma: Activation, K: Array) -> list[_Averages]:
-    s2, P = mean_square(sigma, 0, K), mean_square(sigma, 1, K)
-    columns = (
-        s2,
-        P,
-        single_mean(sigma, (0, 0, 0, 0), K) - s2**2,
-        single_mean(sigma, (0, 0, 1, 1), K) - s2 * P,
-        single_mean(sigma, (1, 1, 1, 1), K) - P**2,
-        mean_square(sigma, 0, K, derivative=1),
-        mean_square(sigma, 1, K, derivative=1),
-        mean_square(sigma, 0, K, derivative=2),
-        mean_square(sigma, 1, K, derivative=2),
-    )
+    s2, P, J0, J1, J00, J11 = kernel_derivatives(sigma, [(order, k) for k in range(3) for order in (0, 1)], K)
+    ssss, sstt, tttt = single_means(sigma, ((0, 0, 0, 0), (0, 0, 1, 1), (1, 1, 1, 1)), K)
+    columns = (s2, P, ssss - s2**2, sstt - s2 * P, tttt - P**2, J0, J1, J00, J11)
     return [_Averages(*row) for row in np.stack(columns, axis=-1).tolist()]
 
 
