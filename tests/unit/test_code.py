@@ -50,7 +50,7 @@ def test_editing_the_vertex_reruns_theory_and_no_ensembles(package: Path) -> Non
     vertex = package / "theory" / "initialization" / "vertex.py"
     vertex.write_text(vertex.read_text() + "\nEDITED = 1\n")
     changed = {name for name, digest in digests().items() if digest != before[name]}
-    finite_width = ("initialization", "dntk", "training", "bayes", "evidence")
+    finite_width = ("initialization", "dntk", "training", "bayes", "evidence", "practice")
     assert changed == {f"theory/{name}" for name in finite_width}
 
 

@@ -12,6 +12,7 @@ from rgflow.activations.activation import Activation
 from rgflow.errors import RgflowError
 from rgflow.network import Network
 from rgflow.practice.pairs import pair_means
+from rgflow.task import Task
 from rgflow.theory.criticality.susceptibility import chi_parallel, chi_perp
 
 Array = NDArray[np.float64]
@@ -171,3 +172,10 @@ def _reach(steps: list[Array], gram: Array) -> Array:
     for step in reversed(steps):
         reach.append(step * reach[-1])
     return np.stack(reach[::-1])
+
+
+def chain_for(task: Task, sigma: Activation, depth: int, width: int) -> Chain:
+    """The chain of `depth` Linear layers that learns a task, with biases and hidden layers of one width."""
+    ends = task.train_inputs.shape[1], task.train_targets.shape[1]
+    widths = (ends[0], *(width,) * (depth - 1), ends[1])
+    return Chain(widths, (sigma,) * (depth - 1), (0.0,) * depth, (True,) * depth)

@@ -24,7 +24,6 @@ from rgflow.practice.chain import Chain, Point
 from rgflow.practice.groups import adam_scales
 from rgflow.settings import Settings, distinct
 from rgflow.task import Task
-from rgflow.variables.library import document
 
 Array = NDArray[np.float64]
 Weights = list[tuple[torch.Tensor, torch.Tensor]]
@@ -80,7 +79,7 @@ def train_recipes(task: Task, chain: Chain, signals: xr.Dataset, contest: Contes
         ]
     dims = ("recipe", "optimizer", "rate", "seed")
     train, test = np.moveaxis(np.array(losses), 2, 0)
-    result = xr.Dataset(
+    return xr.Dataset(
         {
             "contest_train_loss": (dims, train),
             "contest_test_loss": (dims, test),
@@ -89,7 +88,6 @@ def train_recipes(task: Task, chain: Chain, signals: xr.Dataset, contest: Contes
         },
         {"recipe": recipes, "optimizer": list(OPTIMIZERS), "seed": np.arange(contest.seeds)},
     )
-    return document(result)
 
 
 def at_best_rate(result: xr.Dataset, role: str = "test") -> xr.DataArray:

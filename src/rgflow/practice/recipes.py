@@ -26,7 +26,6 @@ from rgflow.practice.rates import common_rates
 from rgflow.practice.units import Training
 from rgflow.task import Task
 from rgflow.theory.criticality.susceptibility import mean_square
-from rgflow.variables.library import document
 
 Array = NDArray[np.float64]
 
@@ -35,13 +34,6 @@ RECIPES = ("torch", "gain", "xavier", "anyinit", "critical", "groups")
 
 _TRAINING = Training("mse", "mean")
 _LARGEST_LOG = math.log(1e6)  # of preactivation variances searched
-
-
-def chain_for(task: Task, sigma: Activation, depth: int, width: int) -> Chain:
-    """The chain of `depth` Linear layers that learns a task, with biases and hidden layers of one width."""
-    ends = task.train_inputs.shape[1], task.train_targets.shape[1]
-    widths = (ends[0], *(width,) * (depth - 1), ends[1])
-    return Chain(widths, (sigma,) * (depth - 1), (0.0,) * depth, (True,) * depth)
 
 
 def recipes(task: Task, chain: Chain) -> xr.Dataset:
@@ -62,7 +54,7 @@ def recipes(task: Task, chain: Chain) -> xr.Dataset:
     """
     batch = Batch(task.train_inputs, None, task.train_inputs)
     found = [_signals(chain, recipe, batch) for recipe in RECIPES]
-    return document(xr.concat(found, xr.Variable("recipe", list(RECIPES))))
+    return xr.concat(found, xr.Variable("recipe", list(RECIPES)))
 
 
 def initialization(chain: Chain, recipe: str) -> Point:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rgflow.activations.registry import activation
-from rgflow.practice.chain import Chain
-from rgflow.practice.recipes import chain_for
+from rgflow.practice.chain import Chain, chain_for
 from rgflow.task import Task
 
 if TYPE_CHECKING:
