@@ -14,9 +14,10 @@ from torch import nn
 import rgflow
 from rgflow.errors import RgflowError
 from rgflow.practice.chain import Chain, chain_for
-from rgflow.practice.contest import Contest, at_best_rate, draw_networks, point_of, relative_rates, train_recipes
+from rgflow.practice.contest import at_best_rate, draw_networks, point_of, relative_rates, train_recipes
 from rgflow.practice.files import advise_file
 from rgflow.practice.recipes import initialization, recipes
+from rgflow.practice.spec import Contest
 from rgflow.task import Task
 from rgflow.variables.library import library
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from rgflow.errors import RgflowError
-from rgflow.practice.contest import Contest
+from rgflow.practice.spec import Contest
 from rgflow.study.plan import Study
 from rgflow.study.requests import Requests
 

@@ -9,48 +9,24 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
-from typing import Annotated
 
 import numpy as np
 import torch
 import xarray as xr
 from numpy.typing import NDArray
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 from torch import nn
 
 from rgflow.activations.torch_names import torch_function
 from rgflow.compute.machine import one_thread
 from rgflow.practice.chain import Chain, Point
 from rgflow.practice.groups import adam_scales
-from rgflow.settings import Settings, distinct
+from rgflow.practice.spec import Contest
 from rgflow.task import Task
 
 Array = NDArray[np.float64]
 Weights = list[tuple[torch.Tensor, torch.Tensor]]
 
 OPTIMIZERS = ("sgd", "adam")
-
-
-class Contest(Settings):
-    """How the initializations are compared."""
-
-    seeds: Annotated[int, Field(ge=2, le=10_000)] = Field(16, description="networks of every kind")
-    steps: PositiveInt = Field(100, description="full-batch steps")
-    factors: Annotated[list[PositiveFloat], Field(min_length=1)] = Field(
-        [0.5, 1.0, 2.0, 4.0], description="learning rates of plain descent, in units of the largest safe one"
-    )
-    adam_rates: Annotated[list[PositiveFloat], Field(min_length=1)] = Field(
-        [3e-4, 1e-3, 3e-3, 1e-2], description="learning rates of Adam, as many"
-    )
-    seed: NonNegativeInt = 1
-
-    @model_validator(mode="after")
-    def _same_chances(self) -> Contest:
-        distinct(self.factors)
-        distinct(self.adam_rates)
-        if len(self.factors) != len(self.adam_rates):
-            raise ValueError(f"{len(self.factors)} factors and {len(self.adam_rates)} adam_rates; give as many of each")
-        return self
 
 
 def train_recipes(task: Task, chain: Chain, signals: xr.Dataset, contest: Contest) -> xr.Dataset:

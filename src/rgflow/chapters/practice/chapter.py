@@ -5,7 +5,7 @@ from __future__ import annotations
 from rgflow.chapters.networks.axes import AXES
 from rgflow.chapters.networks.section import Ensembles
 from rgflow.errors import RgflowError
-from rgflow.practice.contest import Contest
+from rgflow.practice.spec import Contest
 from rgflow.study.stage import Cell, Chapter, Config, Cost, Figure, Piece, Spec, Stage
 from rgflow.variables.practice import VARIABLES
 

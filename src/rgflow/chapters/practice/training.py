@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from rgflow.chapters.inputs.read import task_of
 from rgflow.chapters.practice.build import cell_chain
-from rgflow.practice.contest import Contest, train_recipes
+from rgflow.practice.contest import train_recipes
+from rgflow.practice.spec import Contest
 from rgflow.study.gather import single
 
 if TYPE_CHECKING:
