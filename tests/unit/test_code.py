@@ -54,6 +54,29 @@ def test_editing_the_vertex_reruns_theory_and_no_ensembles(package: Path) -> Non
     assert changed == {f"theory/{name}" for name in finite_width}
 
 
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "from . import vertex",
+        "from .vertex import full_vertex",
+        "from ..initialization import vertex",
+        "import typing\nif typing.TYPE_CHECKING:\n    import os\nelse:\n    import rgflow.theory.initialization.vertex",
+        "def late():\n    import rgflow.theory.initialization.vertex",
+    ],
+)
+def test_every_way_to_import_is_followed(package: Path, statement: str) -> None:
+    module = "rgflow.theory.initialization.added"
+    (package / "theory" / "initialization" / "added.py").write_text(f"{statement}\n")
+    assert "rgflow.theory.initialization.vertex" in code.import_closure(module)
+
+
+@pytest.mark.parametrize("condition", ["TYPE_CHECKING", "typing.TYPE_CHECKING"])
+def test_imports_of_annotations_do_not_count(package: Path, condition: str) -> None:
+    added = f"import typing\nif {condition}:\n    import rgflow.theory.initialization.vertex\n"
+    (package / "theory" / "initialization" / "added.py").write_text(added)
+    assert "rgflow.theory.initialization.vertex" not in code.import_closure("rgflow.theory.initialization.added")
+
+
 def test_every_stage_sees_its_own_engine(package: Path) -> None:
     seen = {
         "ensemble/block": "sampling/marginal.py",

@@ -1,7 +1,9 @@
 """Code digests: one digest per stage, over the syntax trees of all modules that the stage's module imports.
 
 Comments, docstrings and layout do not enter, so only an edit that can change a result changes the digest. The closure is
-followed without importing anything: ``import`` statements are read wherever they stand, inside functions too. A package's
+followed without importing anything: ``import`` statements are read wherever they stand, inside functions too, but for those
+of ``if TYPE_CHECKING``, whose ``else`` counts. Relative imports count; modules loaded by name do not, so only the few that
+find chapters, data sets and public names may do that (``tests/unit/test_house.py``). A package's
 ``__init__`` counts as part of it, the lazy public names of ``rgflow`` itself do not. Where an ``__init__`` imports
 ``pkgutil``, the package finds its modules itself, and all of them count.
 """
@@ -67,7 +69,7 @@ def _has_docstring(node: ast.Module | ast.ClassDef | ast.FunctionDef | ast.Async
 @cache
 def _imports(module: str) -> frozenset[str]:
     """Modules of the package that ``module`` names in import statements, with the packages around them."""
-    named = {name for node in _runtime_nodes(_parse(module)) for name in _imported_names(node)}
+    named = {name for node in _runtime_nodes(_parse(module)) for name in _imported_names(node, module)}
     existing = {name for name in named if _file(name) is not None}
     if _finds_modules(module):
         existing |= {f"{module}.{file.stem}" for file in _ROOT.joinpath(*module.split(".")[1:]).glob("[!_]*.py")}
@@ -82,19 +84,35 @@ def _finds_modules(module: str) -> bool:
 
 
 def _runtime_nodes(node: ast.AST) -> Iterator[ast.AST]:
-    """Walk the tree, leaving out ``if TYPE_CHECKING:`` blocks: what only annotations need cannot change a result."""
+    """Walk the tree, leaving out what ``if TYPE_CHECKING`` guards: what only annotations need cannot change a result."""
+    if isinstance(node, ast.If) and ast.unparse(node.test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING"):
+        for statement in node.orelse:
+            yield from _runtime_nodes(statement)
+        return
     yield node
     for child in ast.iter_child_nodes(node):
-        if not (isinstance(child, ast.If) and isinstance(child.test, ast.Name) and child.test.id == "TYPE_CHECKING"):
-            yield from _runtime_nodes(child)
+        yield from _runtime_nodes(child)
 
 
-def _imported_names(node: ast.AST) -> Iterator[str]:
+def _imported_names(node: ast.AST, module: str) -> Iterator[str]:
+    """Names in the package that an import statement of ``module`` may mean: modules, or what they define."""
     if isinstance(node, ast.Import):
-        yield from (alias.name for alias in node.names if alias.name.startswith(_PACKAGE))
-    elif isinstance(node, ast.ImportFrom) and node.level == 0 and (node.module or "").split(".")[0] == _PACKAGE:
-        yield str(node.module)
-        yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        yield from (alias.name for alias in node.names if alias.name.split(".")[0] == _PACKAGE)
+    elif isinstance(node, ast.ImportFrom):
+        home = _home(node, module)
+        if home.split(".")[0] == _PACKAGE:
+            yield home
+            yield from (f"{home}.{alias.name}" for alias in node.names)
+
+
+def _home(node: ast.ImportFrom, module: str) -> str:
+    """The module that ``from ... import`` reads, relative ones resolved against the ``module`` it stands in."""
+    if node.level == 0:
+        return str(node.module)
+    file = _file(module)
+    up = node.level - (file is not None and file.name == "__init__.py")
+    around = module.split(".")[: len(module.split(".")) - up]
+    return ".".join([*around, node.module] if node.module else around)
 
 
 @cache

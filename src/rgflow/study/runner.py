@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rgflow.compute.machine import peak_memory
+from rgflow.compute.machine import find_device, peak_memory
 from rgflow.compute.progress import show_dask_progress, show_progress
 from rgflow.errors import RgflowError
 from rgflow.store import memo
@@ -52,6 +52,8 @@ def run_stage(stage: Stage, spec: Mapping[str, Any], inputs: Manifests, output: 
         is published.
     """
     _require_whole(stage, spec, inputs, output)
+    if resources.device == "cuda":  # a result in the memo must not hide that there is none
+        find_device(resources.device)
     identity = {"stage": stage.name, "spec": spec, "code": stage.code, "upstream": _upstream(inputs)}
     key, store = digest_json(identity), store_of(output)
     if memo.restore(store, key):
