@@ -23,7 +23,7 @@ class DataChoice(Settings):
     source: SourceName = Field(
         "digits", description="; ".join(f"{name}: {source.summary}" for name, source in sources().items())
     )
-    path: str | None = Field(None, description=f"of {' and '.join(IN_FILES)}: the file, below data/")
+    path: str | None = Field(None, description=f"of {' and '.join(IN_FILES)}: the file, as data/mine.npz")
     classes: list[NonNegativeInt] = Field(
         [0, 1],
         min_length=2,
