@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rgflow.errors import RgflowError
+from rgflow.errors import RgflowError, marked
 from rgflow.store.manifest import local_path
 
 if TYPE_CHECKING:
@@ -30,8 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return int(options.run(options) or 0)
     except RgflowError as error:
-        for line in str(error).splitlines():
-            print(f"rgflow: error: {line}", file=sys.stderr)
+        print(marked(error), file=sys.stderr)
         return 2
     except BrokenPipeError:  # the reader of our output has seen enough
         sys.stderr.close()

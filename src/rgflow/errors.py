@@ -9,3 +9,8 @@ class RgflowError(ValueError):
 
 class UnsupportedModel(RgflowError):
     """A torch module that cannot be read; the message names the path in it, the type found there and what would work."""
+
+
+def marked(error: RgflowError) -> str:
+    """An error as a command prints it: every line says whose it is, in logs where many programs write."""
+    return "\n".join(f"rgflow: error: {line}" for line in str(error).splitlines())

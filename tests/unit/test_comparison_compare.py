@@ -101,7 +101,12 @@ def test_a_single_width_gives_z_scores_but_no_fit(theory: xr.Dataset) -> None:
     compared = compare(theory, ensembles(theory).isel(width=[1]), INITIALIZATION)
     assert "intercept" not in compared
     assert np.isfinite(compared["z_next"]).all()
-    assert summary_table({"only one width": compared}) == []
+    rows = summary_table({"only one width": compared})
+    assert [row.quantity for row in rows] == list(compared["quantity"].values)
+    V = next(row for row in rows if row.quantity == "V")
+    assert abs(V.score) == pytest.approx(float(abs(of(compared, "V")["z_next"]).max()))
+    assert V.cells()[-3:-1] == ("-", "-")  # nothing is extrapolated
+    assert V.cells()[-1] == f"{float(compared['z_next_rms'].sel(quantity='V')[0]):.2f} of {V.components}"
 
 
 def test_two_widths_are_fitted_linearly(theory: xr.Dataset) -> None:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import time
 from pathlib import Path
 
 import pytest
+import xarray as xr
 import yaml
+
+from rgflow import open_results
 
 from .conftest import Project
 
@@ -82,3 +86,44 @@ def test_a_removed_store_is_made_again(study: Project) -> None:
     store = study.results / f"theory/training/{cell}.zarr"
     shutil.rmtree(store)
     assert study.planned("theory")["theory_training"] == 1
+
+
+def test_a_store_and_its_manifest_removed_are_named_and_made_again(study: Project) -> None:
+    store = study.results / "ensemble/activation~tanh/init~critical/depth~3/width~8.zarr"
+    shutil.rmtree(store)
+    store.with_suffix(".json").unlink()
+    found = study.call([sys.executable, "-m", "rgflow", "check", "results/tiny"])
+    assert found.returncode == 1
+    assert "ensemble/activation~tanh/init~critical/depth~3/width~8" in found.stdout + found.stderr
+    assert study.planned("ensemble")["ensemble_combine"] == 1
+
+
+def test_a_failed_rerun_leaves_the_result_before_it(study: Project) -> None:
+    cell = "theory/initialization/activation~tanh/init~critical/depth~3"
+    before = open_results(study.results)["theory/initialization"]["V"].load()
+    vertex = study.folder / "src/rgflow/theory/initialization/vertex.py"
+    vertex.write_text(vertex.read_text().replace("def next_vertex(", "def _next_vertex("))
+    with vertex.open("a") as file:
+        file.write("\n\ndef next_vertex(step, V):\n    return V * float('nan')\n")
+    assert study.snakemake("theory").returncode != 0
+    assert "not finite" in (study.results / f"logs/{cell}.log").read_text()
+    xr.testing.assert_identical(open_results(study.results)["theory/initialization"]["V"].load(), before)
+
+
+def test_results_without_snakemakes_notes_are_not_taken_for_those_of_another_seed(study: Project) -> None:
+    shutil.rmtree(study.folder / ".snakemake")
+    study.configure(inputs={"seed": 7})
+    refused = study.snakemake("--dry-run", "inputs")
+    assert refused.returncode != 0
+    assert refused.stderr.count("rgflow: error:") == 1
+    assert "were made from another configuration" in refused.stderr
+    repair = ["check", "results/tiny", "--study", "config.yaml", "--repair"]
+    study.call([sys.executable, "-m", "rgflow", *repair])
+    assert study.planned("inputs")["inputs"] == 1
+
+
+def test_widths_taken_from_the_list_are_no_longer_shown(study: Project) -> None:
+    assert list(open_results(study.results)["ensemble"]["width"].values) == [8, 16]
+    study.configure(networks={"width": [16]})
+    assert study.snakemake("results/tiny/index.json").returncode == 0
+    assert list(open_results(study.results)["ensemble"]["width"].values) == [16]

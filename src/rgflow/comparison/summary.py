@@ -29,9 +29,11 @@ class SummaryRow:
     shift : float
         Expected contribution of the next order in 1/n to z (theory's coefficient, else the fitted one).
     intercept, intercept_stderr, z_intercept : float
-        Extrapolation to infinite width, against theory.
+        Extrapolation to infinite width, against theory; NaN where there is one width only.
+    score : float
+        ``z_intercept``; of one width, z against theory with its next order. The component is the one where it is largest.
     rms : float
-        rms of ``z_intercept`` over all components of the quantity: 1 if theory holds.
+        rms of the score over all components of the quantity: 1 if theory holds.
     components : int
         Number of distinct components.
     """
@@ -48,6 +50,7 @@ class SummaryRow:
     intercept: float
     intercept_stderr: float
     z_intercept: float
+    score: float
     rms: float
     components: int
 
@@ -61,10 +64,14 @@ class SummaryRow:
             f"{with_error(self.experiment, self.stderr)} at n={self.width}",
             f"{self.z:+.1f}",
             f"{self.shift:+.1f}",
-            with_error(self.intercept, self.intercept_stderr),
-            f"{self.z_intercept:+.1f}",
+            *self._extrapolation(),
             f"{self.rms:.2f} of {self.components}",
         )
+
+    def _extrapolation(self) -> tuple[str, str]:
+        if np.isnan(self.intercept):
+            return "-", "-"
+        return with_error(self.intercept, self.intercept_stderr), f"{self.z_intercept:+.1f}"
 
 
 def with_error(value: float, stderr: float) -> str:
@@ -80,12 +87,14 @@ def with_error(value: float, stderr: float) -> str:
 def summary_table(comparisons: Mapping[str, xr.Dataset], most_rows: int | None = 15) -> list[SummaryRow]:
     """One row per quantity and cell: the component where the extrapolation to n = infinity is furthest from theory.
 
+    Of one width, which cannot be extrapolated, the component that is furthest from theory with its next order.
+
     Parameters
     ----------
     comparisons : mapping
-        Cell label (``"relu initialization"``) to the result of :mod:`rgflow.comparison.compare` on two or more widths.
+        Cell label (``"relu initialization"``) to the result of :mod:`rgflow.comparison.compare`.
     most_rows : int, optional
-        If there are more, those with the largest ``|z_intercept|`` are kept, in the given order; None: all.
+        If there are more, those with the largest ``|score|`` are kept, in the given order; None: all.
 
     Returns
     -------
@@ -94,10 +103,9 @@ def summary_table(comparisons: Mapping[str, xr.Dataset], most_rows: int | None =
     rows = [
         _worst(cell, str(quantity), compared)
         for cell, compared in comparisons.items()
-        if "intercept" in compared
         for quantity in compared["quantity"].values
     ]
-    kept = sorted(range(len(rows)), key=lambda row: -abs(rows[row].z_intercept))[:most_rows]
+    kept = sorted(range(len(rows)), key=lambda row: -abs(rows[row].score))[:most_rows]
     return [rows[row] for row in sorted(kept)]
 
 
@@ -112,23 +120,25 @@ def format_table(rows: Iterable[SummaryRow]) -> str:
 
 def _worst(cell: str, quantity: str, compared: xr.Dataset) -> SummaryRow:
     of_quantity = compared.isel(component=compared["component_quantity"].values == quantity)
-    worst = of_quantity.isel(component=int(abs(of_quantity["z_intercept"]).argmax("component")))
-    widest = worst.sel(width=worst["width"].max())
-    total = compared.sel(quantity=quantity)
+    widest = of_quantity.sel(width=of_quantity["width"].max())
+    total = compared.sel(quantity=quantity, width=widest["width"])
+    name = "z_intercept" if "intercept" in compared else "z_next"
+    worst = widest.isel(component=int(abs(widest[name]).argmax("component")))
     return SummaryRow(
         cell=cell,
         quantity=quantity,
         component=component_label(worst),
         theory=float(worst["theory"]),
-        width=int(widest["width"]),
-        experiment=float(widest["experiment"]),
-        stderr=float(widest["stderr"]),
-        z=float(widest["z_leading"]),
-        shift=float(widest["next_order_shift"]),
-        intercept=float(worst["intercept"]),
-        intercept_stderr=float(worst["intercept_stderr"]),
-        z_intercept=float(worst["z_intercept"]),
-        rms=float(total["z_intercept_rms"]),
+        width=int(worst["width"]),
+        experiment=float(worst["experiment"]),
+        stderr=float(worst["stderr"]),
+        z=float(worst["z_leading"]),
+        shift=float(worst["next_order_shift"]),
+        intercept=float(worst.get("intercept", np.nan)),
+        intercept_stderr=float(worst.get("intercept_stderr", np.nan)),
+        z_intercept=float(worst.get("z_intercept", np.nan)),
+        score=float(worst[name]),
+        rms=float(total[f"{name}_rms"]),
         components=int(total["components"]),
     )
 

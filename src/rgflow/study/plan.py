@@ -14,7 +14,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from rgflow.errors import RgflowError
+from rgflow.errors import RgflowError, marked
 from rgflow.store.digest import canonical_json, digest_json, file_digest
 from rgflow.store.index import Index, identity
 from rgflow.store.labels import cell_path
@@ -322,12 +322,10 @@ def _plain(value: Any) -> Any:
 
 
 def load_study(raw: Mapping[str, Any], notes: Path = Path(".snakemake/metadata")) -> Study:
-    """The study of a configuration, for the Snakefile: what is wrong is reported by Snakemake in its own words.
+    """The study of a configuration, for the Snakefile: what is wrong ends Snakemake with that line and nothing around it.
 
     Where Snakemake's notes of how results were made are gone, the results are asked themselves.
     """
-    from snakemake.exceptions import WorkflowError
-
     try:
         study = Study(raw)
         if not _has_notes(notes) and (stale := study.stale()):
@@ -336,7 +334,7 @@ def load_study(raw: Mapping[str, Any], notes: Path = Path(".snakemake/metadata")
                 f" notes of it are gone; `rgflow check {study.root} --study CONFIG --repair` removes them"
             )
     except RgflowError as error:
-        raise WorkflowError(str(error)) from None
+        raise SystemExit(marked(error)) from None
     return study
 
 

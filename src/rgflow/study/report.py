@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _FIRST = "overview"  # the chapter on what all others found
 _ROWS = 20  # of the table in sight
 _MOST_INSIDE = 60  # cells of a figure whose pictures are inside the page; of more they are linked
-_LOUD = 3.5  # |z| at infinite width, of the worst of many components, that is worth a look
+_LOUD = 3.5  # |z|, of the worst of many components, that is worth a look
 _ABOUT = (
     "The effective theory of wide-but-finite neural networks (Roberts, Yaida &amp; Hanin, <em>The Principles of Deep Learning"
     " Theory</em>) next to networks that were sampled and trained. In every picture, points with error bars are experiment"
@@ -36,6 +36,7 @@ _TABLE = (
     " <b>theory</b> is the leading order, <b>experiment</b> the widest networks with their standard error in parentheses, and"
     " <b>z</b> their difference in units of it; <b>next order</b> is what order 1/n should add to z. <b>n → inf</b> extrapolates"
     " all widths, <b>z inf</b> compares that with theory, and <b>rms</b> is over all components: 1 where theory holds."
+    " Of one width, which cannot be extrapolated, the component furthest from theory with its next order, and the rms of those."
 )
 
 _GRAPH = "What every stage reads, how many jobs it has, and the wall time of all of them as they last ran."
@@ -94,7 +95,7 @@ def _tables(found: Findings) -> str:
 
     everything = summary_table(found.comparisons, most_rows=None)
     if not everything:
-        return "<p>Nothing was compared, or no more than one width.</p>"
+        return "<p>Nothing was compared.</p>"
     shown = summary_table(found.comparisons, most_rows=_ROWS)
     rest = f"<details><summary>all {len(everything)} rows</summary>{_table(everything)}</details>"
     return f"<p>{_TABLE}</p>{_table(shown)}{rest if len(everything) > len(shown) else ''}"
@@ -104,7 +105,7 @@ def _table(rows: Sequence[SummaryRow]) -> str:
     from rgflow.comparison.summary import HEADER
     from rgflow.figures.page import html_table
 
-    loud = [number for number, row in enumerate(rows) if abs(row.z_intercept) > _LOUD]
+    loud = [number for number, row in enumerate(rows) if abs(row.score) > _LOUD]
     return html_table(HEADER, [row.cells() for row in rows], text=3, loud=loud)
 
 
