@@ -18,6 +18,7 @@ from rgflow.practice.contest import at_best_rate, draw_networks, point_of, relat
 from rgflow.practice.files import advise_file
 from rgflow.practice.recipes import initialization, recipes
 from rgflow.practice.spec import Contest
+from rgflow.study.runner import require_finite
 from rgflow.task import Task
 from rgflow.variables.library import library
 
@@ -47,6 +48,17 @@ def test_all_is_registered_and_reproducible(results: dict[str, tuple[xr.Dataset,
     assert losses["contest_test_loss"].shape == (6, 2, 2, 3)
     assert losses.identical(train_recipes(TASK, _chain("gelu"), signals, CONTEST))
     assert np.isfinite(at_best_rate(losses)).all()
+
+
+def test_training_that_diverges_is_an_infinite_loss_and_a_result() -> None:
+    wild = CONTEST.model_copy(update={"steps": 60, "factors": [1.0, 1e4]})
+    losses = train_recipes(TASK, _chain("relu"), recipes(TASK, _chain("relu")), wild)
+    descent = losses["contest_test_loss"].sel(optimizer="sgd", recipe="critical")
+    assert np.isinf(descent.isel(rate=1)).all()
+    assert np.isfinite(at_best_rate(losses)).all()
+    require_finite(losses, "practice/training")
+    with pytest.raises(RgflowError, match="contest_zero_loss is not finite"):
+        require_finite(losses.assign(contest_zero_loss=np.inf), "practice/training")
 
 
 def test_relu_gain_is_critical_and_rates_start_from_the_same_weights(

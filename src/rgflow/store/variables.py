@@ -38,7 +38,7 @@ class Variable:
     equation : str
         The defining equation, normalization included.
     may_be_missing : bool
-        Whether NaN is allowed, as "does not exist here"; everywhere else it stops the stage.
+        Whether NaN is allowed, as "does not exist here", and infinity, as "diverged"; everywhere else they stop the stage.
     """
 
     name: str

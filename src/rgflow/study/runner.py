@@ -135,7 +135,7 @@ def _publish(stage: Stage, result: xr.Dataset, store: Path, identity: dict[str, 
 def require_finite(result: xr.Dataset, where: str) -> None:
     """Raise one line naming variable and layer or step if a floating-point variable holds NaN or infinity.
 
-    A variable may hold NaN only where its registry entry says so (quantities that do not exist for a cell).
+    A variable may hold them only where its registry entry says so (what does not exist for a cell, or diverged).
     """
     import numpy as np
 

@@ -41,7 +41,7 @@ def _practice_variables() -> Iterator[Variable]:
     )
     for role in ("train", "test"):
         equation = "mean square error; inf: diverged"
-        yield Variable(f"contest_{role}_loss", run, "f", f"{role} loss after training", equation)
+        yield Variable(f"contest_{role}_loss", run, "f", f"{role} loss after training", equation, True)
     yield Variable(
         "contest_rate", run[:2], "f", "learning rate", "sgd: in units of the largest safe rate; adam: torch's lr"
     )
