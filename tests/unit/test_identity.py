@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import struct
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,8 @@ from hypothesis import strategies as st
 
 from rgflow.chapters.networks.axes import short
 from rgflow.errors import RgflowError
+from rgflow.store.labels import parse_path
+from rgflow.study.catalogue import axes
 from rgflow.study.gather import along
 from rgflow.study.plan import Study
 from rgflow.study.stage import Labelled
@@ -49,6 +52,29 @@ def test_an_edited_activation_is_another_activation(tmp_path: Path, monkeypatch:
     file.write_text("import torch\n\n\ndef f(z):\n    return torch.tanh(2 * z)\n")
     for stage, found in before.items():
         assert specs(raw, stage) != found, stage
+
+
+@pytest.mark.parametrize("name", ["act", "below/act", "a~b", "a{b}", "with blank", "it's"])
+def test_files_of_any_name_are_cells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    file = Path(f"{name}.py")
+    file.parent.mkdir(exist_ok=True)
+    file.write_text("import torch\n\n\ndef f(z):\n    return torch.tanh(z)\n")
+    study = Study(small(networks={"activation": [f"{name}.py:f"], "width": [8]}))
+    (labels,) = study.cells("ensemble/combine")
+    pattern = axes()["activation"].pattern
+    assert re.fullmatch(pattern, labels["activation"])
+    path = PurePath(study.path("ensemble/combine", labels, ".zarr"))
+    assert parse_path(path.relative_to(study.root))[1]["activation"] == labels["activation"]
+
+
+def test_two_files_of_one_label_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("a").mkdir()
+    for name in ("a/b.py", "a+b.py"):
+        Path(name).write_text("import torch\n\n\ndef f(z):\n    return torch.tanh(z)\n")
+    with pytest.raises(RgflowError):
+        Study(small(networks={"activation": ["a/b.py:f", "a+b.py:f"], "width": [8]})).cells("ensemble/combine")
 
 
 @pytest.mark.parametrize("edited", ["images", "labels"])

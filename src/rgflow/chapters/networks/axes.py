@@ -14,6 +14,9 @@ from rgflow.study.stage import Axis, Config
 CELL = ("activation", "init", "depth")
 WIDE_CELL = (*CELL, "width")
 BLOCK_CELL = (*WIDE_CELL, "block")
+_WITHIN_A_LABEL = str.maketrans(
+    "/~{}", "+_()"
+)  # a user's path, without what has a meaning in paths and patterns of stores
 
 
 def _activations(config: Config, _section: str) -> Mapping[str, Any]:
@@ -30,7 +33,7 @@ def _activation(choice: str | ActivationChoice) -> dict[str, Any]:
 
 def _activation_label(choice: str | ActivationChoice) -> str:
     chosen = ActivationChoice(name=choice) if isinstance(choice, str) else choice
-    name = chosen.name.replace("/", "+")  # a path within a label
+    name = chosen.name.translate(_WITHIN_A_LABEL)
     return "-".join([name, *(f"{key}={value!r}" for key, value in sorted(chosen.parameters.items()))])
 
 
