@@ -36,6 +36,11 @@ def of_cell(what, labels):
     )
 
 
+def attempt_number(wildcards, attempt):
+    """How often a job was started: what a stage has refused, it refuses again at once."""
+    return attempt
+
+
 def given(reads):
     """Options of the command line for what a job reads, as a function of its inputs, which carry the names of the roles."""
     roles = tuple(reads)

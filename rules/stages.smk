@@ -20,7 +20,6 @@ for stage in study.stages:
             study.place(stage, f"logs/{stage.folder}", ".log"),
         benchmark:
             study.place(stage, f"benchmarks/{stage.folder}", ".tsv")
-        retries: int(stage.parallel)
         conda:
             ENVIRONMENT
         threads: 1
@@ -28,6 +27,7 @@ for stage in study.stages:
             mem_mb=requests.mem_mb(stage.name),
             runtime=requests.runtime(stage.name),
             dask="local",
+            attempt=attempt_number,
         params:
             spec=partial(study.spec, stage.name),
             code=stage.code,
@@ -38,6 +38,7 @@ for stage in study.stages:
         shell:
             "rgflow {params.verb} --spec {params.spec:q} {params.reads:q}"
             " --workers {threads} --memory {resources.mem_mb} --cluster {resources.dask:q}"
+            " --attempt {resources.attempt}"
             " --output {output.manifest:q} > {log:q} 2>&1"
 
     workflow.get_rule(stage.rule).docstring = stage.summary + (

@@ -148,6 +148,9 @@ def _add_stage_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--output", type=_local, required=True, help="manifest to write, x.json; the store is x.zarr")
     parser.add_argument("--workers", type=int, default=1, help="processes to use on this machine")
     parser.add_argument("--memory", type=float, metavar="MB", help="main memory that the job may use; default: all")
+    parser.add_argument(
+        "--attempt", type=int, default=1, help="how often it was started; what was refused is not tried again"
+    )
     parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
     parser.add_argument(
         "--cluster",
@@ -164,7 +167,7 @@ def _stage(options: argparse.Namespace) -> None:
 
     with workers(options.cluster) as cluster:
         memory = None if options.memory is None else options.memory * 1e6
-        resources = Resources(options.workers, options.device, cluster, memory)
+        resources = Resources(options.workers, options.device, cluster, memory, attempt=options.attempt)
         run_stage(options.stage, parse_spec(options.spec), _inputs(options.input), options.output, resources)
 
 

@@ -7,6 +7,10 @@ class RgflowError(ValueError):
     """Bad input or a result that cannot be trusted; the message is one line: what, where, what is allowed."""
 
 
+class Passing(RgflowError):
+    """What another attempt may not meet: too little memory for a job, or a fault of disk or memory in what it read or wrote."""
+
+
 class UnsupportedModel(RgflowError):
     """A torch module that cannot be read; the message names the path in it, the type found there and what would work."""
 

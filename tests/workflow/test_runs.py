@@ -73,7 +73,7 @@ def test_killed_job_leaves_no_final_store_and_a_second_run_completes(fresh: Proj
         cwd=fresh.folder, env=fresh.environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     job = wait_for_job(fresh, run)
-    run.kill()  # first, or it would try the job again by itself
+    run.kill()
     os.kill(job, signal.SIGKILL)
     assert run.wait(60) != 0
     store = (fresh.folder / target).with_suffix(".zarr")

@@ -9,9 +9,11 @@ with an equal result, or when an edit is undone.
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 from rgflow.store.digest import digest_variables
@@ -56,6 +58,37 @@ def restore(store: Path, key: str) -> bool:
     write_manifest(manifest_of(store), manifest["variables"], manifest["attributes"])
     entry.touch()
     return True
+
+
+def note_refusal(store: Path, key: str, line: str) -> None:
+    """Note why the job of ``key`` was refused, for its next attempt; where nothing can be written it is tried again."""
+    note = _refusal(store)
+    try:
+        note.parent.mkdir(parents=True, exist_ok=True)
+        with temporary_sibling(note) as temporary:
+            temporary.write_text(json.dumps({"key": key, "line": line}), encoding="utf-8")
+            temporary.replace(note)
+    except OSError as error:
+        _log.debug("no note of the refusal of %s: %s", store, error)
+
+
+def refusal(store: Path, key: str) -> str | None:
+    """Why the job of ``key`` was refused the time before; None if it was not."""
+    try:
+        noted = json.loads(_refusal(store).read_text(encoding="utf-8"))
+        return str(noted["line"]) if noted["key"] == key else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def forget_refusal(store: Path) -> None:
+    """A first attempt knows of none before it."""
+    with suppress(OSError):
+        _refusal(store).unlink(missing_ok=True)
+
+
+def _refusal(store: Path) -> Path:
+    return store.parent / DIRECTORY / store.stem / ".refused.json"
 
 
 def forget(store: Path) -> None:

@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rgflow.compute.machine import find_device, peak_memory
 from rgflow.compute.progress import show_dask_progress, show_progress
-from rgflow.errors import RgflowError
+from rgflow.errors import Passing, RgflowError
 from rgflow.store import memo
 from rgflow.store.digest import canonical_json, digest_json, slabs
 from rgflow.store.labels import parse_path
@@ -60,11 +60,28 @@ def run_stage(stage: Stage, spec: Mapping[str, Any], inputs: Manifests, output: 
         _log.info("%s: %s taken from the memo, nothing to compute", stage.name, store)
         return
     started = time.monotonic()
-    result = _compute(stage, spec, inputs, resources)
-    _publish(stage, result, store, identity, resources.workers)
+    with _refused_once(store, key, resources.attempt):
+        result = _compute(stage, spec, inputs, resources)
+        _publish(stage, result, store, identity, resources.workers)
     memo.keep(store, key)
     seconds, peak = time.monotonic() - started, peak_memory() / 1e6
     _log.info("%s: %s published after %.1f s; peak memory %.0f MB", stage.name, store, seconds, peak)
+
+
+@contextmanager
+def _refused_once(store: Path, key: str, attempt: int) -> Iterator[None]:
+    """What a job refuses depends on its key alone: its next attempt refuses with the same line, and computes nothing."""
+    if attempt == 1:
+        memo.forget_refusal(store)
+    elif line := memo.refusal(store, key):
+        raise RgflowError(line)
+    try:
+        yield
+    except Passing:
+        raise
+    except RgflowError as error:
+        memo.note_refusal(store, key, str(error))
+        raise
 
 
 def _require_whole(stage: Stage, spec: Mapping[str, Any], inputs: Manifests, output: Path) -> None:

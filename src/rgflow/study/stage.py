@@ -39,6 +39,8 @@ class Resources:
         Address or scheduler file of a dask cluster to use instead of own processes.
     memory : float, optional
         Bytes of main memory that all workers together may use; None: all of the machine.
+    attempt : int
+        How often the job was started, 1 the first time.
     progress : callable
         ``progress(done, total)`` is called as pieces of work finish.
     """
@@ -47,6 +49,7 @@ class Resources:
     device: str = "auto"
     cluster: str | None = None
     memory: float | None = None
+    attempt: int = 1
     progress: Progress = silent
 
     @property
