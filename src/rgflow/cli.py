@@ -149,7 +149,7 @@ def _add_stage_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--workers", type=int, default=1, help="processes to use on this machine")
     parser.add_argument("--memory", type=float, metavar="MB", help="main memory that the job may use; default: all")
     parser.add_argument(
-        "--attempt", type=int, default=1, help="how often it was started; what was refused is not tried again"
+        "--attempt", type=int, default=0, help="how often a workflow started it; what it refused is not tried again"
     )
     parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
     parser.add_argument(

@@ -7,7 +7,7 @@ class RgflowError(ValueError):
     """Bad input or a result that cannot be trusted; the message is one line: what, where, what is allowed."""
 
 
-class Passing(RgflowError):
+class TransientError(RgflowError):
     """What another attempt may not meet: too little memory for a job, or a fault of disk or memory in what it read or wrote."""
 
 

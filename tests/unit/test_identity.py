@@ -73,7 +73,7 @@ def test_two_files_of_one_label_are_refused(tmp_path: Path, monkeypatch: pytest.
     Path("a").mkdir()
     for name in ("a/b.py", "a+b.py"):
         Path(name).write_text("import torch\n\n\ndef f(z):\n    return torch.tanh(z)\n")
-    with pytest.raises(RgflowError):
+    with pytest.raises(RgflowError, match=r"two entries of the sweep are both called 'a\+b.py:f'"):
         Study(small(networks={"activation": ["a/b.py:f", "a+b.py:f"], "width": [8]})).cells("ensemble/combine")
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import xarray as xr
 
-from rgflow.errors import Passing, RgflowError
+from rgflow.errors import RgflowError, TransientError
 from rgflow.study.catalogue import find_stage
 from rgflow.study.runner import run_stage
 from rgflow.study.stage import Resources, Stage
@@ -51,7 +51,17 @@ def test_the_next_attempt_refuses_with_the_same_line(failing: Any, tmp_path: Pat
         attempt(stage, tmp_path, 1)
 
 
-@pytest.mark.parametrize("error", [Passing("needs 9 GiB"), OSError("no space left"), ZeroDivisionError()])
+def test_a_call_by_hand_leaves_nothing(failing: Any, tmp_path: Path) -> None:
+    stage, errors, runs = failing
+    errors += [RgflowError("no critical point")] * 2
+    for _ in range(2):
+        with pytest.raises(RgflowError, match="no critical point"):
+            attempt(stage, tmp_path, 0)
+    assert len(runs) == 2
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("error", [TransientError("needs 9 GiB"), OSError("no space left"), ZeroDivisionError()])
 def test_what_another_attempt_may_not_meet_is_tried_again(failing: Any, tmp_path: Path, error: Exception) -> None:
     stage, errors, runs = failing
     errors += [error, error]

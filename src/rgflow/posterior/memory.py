@@ -7,7 +7,7 @@ from itertools import pairwise
 import torch
 
 from rgflow.compute.machine import physical_memory, resident_memory
-from rgflow.errors import Passing
+from rgflow.errors import TransientError
 from rgflow.posterior.factors import smaller_factor
 from rgflow.posterior.problem import Problem, kernel_numbers, slice_members
 from rgflow.posterior.tempering import PILOT_SIZE
@@ -38,7 +38,7 @@ def check_memory(problem: Problem, memory: float | None, islands: int) -> None:
         allowed = physical_memory() if memory is None else memory
     if needed > allowed:
         samples, outputs = len(problem.task.inputs), problem.network.widths[-1]
-        raise Passing(
+        raise TransientError(
             f"{problem.inference.particles} particles on {samples} samples with {outputs} outputs need "
             f"{needed / 2**30:.2f} GiB; a process may use {allowed / 2**30:.2f} GiB"
         )

@@ -10,7 +10,7 @@ import torch
 import xarray as xr
 
 from rgflow.compute.machine import physical_memory, resident_memory
-from rgflow.errors import Passing
+from rgflow.errors import TransientError
 from rgflow.inputs import Inputs, input_gram
 from rgflow.network import Network
 from rgflow.sampling.marginal import marginal_samples
@@ -56,7 +56,7 @@ def checked_chunk_size(target: Target, ensemble: SamplingSpec, memory: float | N
         needed += resident_memory()
         allowed = physical_memory() if memory is None else memory
     if needed > allowed:
-        raise Passing(
+        raise TransientError(
             f"drawing {size} members at once needs {needed / 2**30:.2f} GiB; a process may use {allowed / 2**30:.2f} GiB"
         )
     return size

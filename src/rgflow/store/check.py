@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rgflow.errors import Passing, RgflowError
+from rgflow.errors import RgflowError, TransientError
 from rgflow.store.digest import digest_variables
 from rgflow.store.index import INDEX, find_study, identity, indexed_below, read_index, walk_stores
 from rgflow.store.manifest import content_digest, manifest_of, portable, read_manifest, store_of
@@ -76,7 +76,7 @@ def open_intact(manifest: Path) -> xr.Dataset:
     except Exception as error:
         problem = _unreadable(store, error)
     if problem:
-        raise Passing(f"{store}: {problem}; delete this store and run again, it will be made anew")
+        raise TransientError(f"{store}: {problem}; delete this store and run again, it will be made anew")
     return dataset
 
 

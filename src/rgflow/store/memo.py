@@ -17,7 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from rgflow.store.digest import digest_variables
-from rgflow.store.manifest import manifest_of, read_manifest, write_manifest
+from rgflow.store.manifest import manifest_of, read_manifest, write_atomically, write_manifest
 from rgflow.store.publish import open_zarr
 from rgflow.store.temporary import remove_leftovers, replace_directory, temporary_sibling
 
@@ -62,12 +62,8 @@ def restore(store: Path, key: str) -> bool:
 
 def note_refusal(store: Path, key: str, line: str) -> None:
     """Note why the job of ``key`` was refused, for its next attempt; where nothing can be written it is tried again."""
-    note = _refusal(store)
     try:
-        note.parent.mkdir(parents=True, exist_ok=True)
-        with temporary_sibling(note) as temporary:
-            temporary.write_text(json.dumps({"key": key, "line": line}), encoding="utf-8")
-            temporary.replace(note)
+        write_atomically(_refusal(store), json.dumps({"key": key, "line": line}))
     except OSError as error:
         _log.debug("no note of the refusal of %s: %s", store, error)
 
@@ -82,7 +78,7 @@ def refusal(store: Path, key: str) -> str | None:
 
 
 def forget_refusal(store: Path) -> None:
-    """A first attempt knows of none before it."""
+    """Forget why a job was refused: it runs once more."""
     with suppress(OSError):
         _refusal(store).unlink(missing_ok=True)
 

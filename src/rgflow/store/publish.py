@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rgflow.errors import Passing, RgflowError
+from rgflow.errors import RgflowError, TransientError
 from rgflow.store.digest import canonical_json, digest_variables
 from rgflow.store.manifest import manifest_of, write_manifest
 from rgflow.store.scratch import ScratchArrays
@@ -70,7 +70,7 @@ def publish(
             variables = digest_variables(written)
         attributes = {**dataset.attrs, **attributes}
         if not dataset.chunks and digest_variables(dataset) != variables:
-            raise Passing(f"{store}: what was written does not read back equal; disk or memory fault?")
+            raise TransientError(f"{store}: what was written does not read back equal; disk or memory fault?")
         _add_attributes(temporary, attributes)
         replace_directory(temporary, store)
     return write_manifest(manifest_of(store), variables, attributes)

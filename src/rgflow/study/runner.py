@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from rgflow.compute.machine import find_device, peak_memory
 from rgflow.compute.progress import show_dask_progress, show_progress
-from rgflow.errors import Passing, RgflowError
+from rgflow.errors import RgflowError, TransientError
 from rgflow.store import memo
 from rgflow.store.digest import canonical_json, digest_json, slabs
 from rgflow.store.labels import parse_path
@@ -71,16 +71,16 @@ def run_stage(stage: Stage, spec: Mapping[str, Any], inputs: Manifests, output: 
 @contextmanager
 def _refused_once(store: Path, key: str, attempt: int) -> Iterator[None]:
     """What a job refuses depends on its key alone: its next attempt refuses with the same line, and computes nothing."""
-    if attempt == 1:
-        memo.forget_refusal(store)
-    elif line := memo.refusal(store, key):
+    if attempt > 1 and (line := memo.refusal(store, key)):
         raise RgflowError(line)
+    memo.forget_refusal(store)
     try:
         yield
-    except Passing:
+    except TransientError:
         raise
     except RgflowError as error:
-        memo.note_refusal(store, key, str(error))
+        if attempt:
+            memo.note_refusal(store, key, str(error))
         raise
 
 

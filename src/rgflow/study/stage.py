@@ -40,7 +40,7 @@ class Resources:
     memory : float, optional
         Bytes of main memory that all workers together may use; None: all of the machine.
     attempt : int
-        How often the job was started, 1 the first time.
+        How often the job was started, 1 the first time; 0 for a stage that is called by hand, of which nothing is noted.
     progress : callable
         ``progress(done, total)`` is called as pieces of work finish.
     """
@@ -49,7 +49,7 @@ class Resources:
     device: str = "auto"
     cluster: str | None = None
     memory: float | None = None
-    attempt: int = 1
+    attempt: int = 0
     progress: Progress = silent
 
     @property
@@ -172,8 +172,6 @@ class Stage:
         ``when(config, cell)``: whether it exists for a cell.
     wanted : bool
         Whether a study wants it by itself; if not, it exists for the cells that other stages read.
-    parallel : bool
-        Whether it computes on several workers, a dask cluster or a GPU.
     scores : bool
         Whether its result holds z-scores, for the summary and the overview.
     cost : Cost
@@ -192,7 +190,6 @@ class Stage:
     folder: str = ""
     when: Callable[[Config, Cell], bool] = _always
     wanted: bool = True
-    parallel: bool = False
     scores: bool = False
     cost: Cost = Cost()
 

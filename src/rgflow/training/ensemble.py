@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from rgflow.calls import checked
 from rgflow.compute.machine import find_device, one_thread, physical_memory
 from rgflow.compute.tasks import map_tasks
-from rgflow.errors import RgflowError
+from rgflow.errors import RgflowError, TransientError
 from rgflow.network import Network
 from rgflow.task import Task
 from rgflow.theory.learning.rate import learning_rate
@@ -182,7 +182,7 @@ def record_bytes(network: Network, task: Task, spec: TrainingSpec) -> int:
 def _check_memory(network: Network, task: Task, spec: TrainingSpec, units: int) -> None:
     needed = 3 * units * record_bytes(network, task, spec)  # of chunks, of groups, and while they are joined
     if needed > physical_memory() / 2:
-        raise RgflowError(
+        raise TransientError(
             f"the records of this block take {needed / 2**30:.1f} GiB; use larger groups, smaller blocks or fewer recorded steps"
         )
 

@@ -66,7 +66,6 @@ STAGES = (
         reads={"inputs": "inputs"},
         config=("bayes.evidence", "bayes.depth", "networks.depth"),
         when=_mapped,
-        parallel=True,
         cost=cost.EVIDENCE,
     ),
     Stage(
@@ -90,7 +89,6 @@ STAGES = (
         reads={**_NETWORK, "pilot": "bayes/pilot"},
         config=_DRAWS,
         folder="bayes",
-        parallel=True,
         cost=cost.BLOCK,
     ),
     Stage(

@@ -74,7 +74,6 @@ CHAPTER = Chapter(
             reads=_NETWORK,
             config=("dntk.members", "dntk.seed"),
             folder="dntk",
-            parallel=True,
             cost=Cost(work=_differentials, piece=_two_groups),
         ),
         Stage(

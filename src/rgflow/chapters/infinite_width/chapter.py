@@ -58,7 +58,6 @@ CHAPTER = Chapter(
             config=("infinite_width.precision",),
             wanted=False,
             when=_known,
-            parallel=True,
             cost=Cost(work=_pairs, drawn=_rows),
         ),
     ),

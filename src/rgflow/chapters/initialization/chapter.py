@@ -77,7 +77,6 @@ STAGES = (
         reads=_NETWORK,
         config=tuple(f"ensemble.{key}" for key in ("tensors", "sampler", "law", "dtype", "kept", "seed")),
         folder="ensemble",
-        parallel=True,
         cost=cost.BLOCK,
     ),
     Stage(

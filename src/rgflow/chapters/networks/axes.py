@@ -14,9 +14,8 @@ from rgflow.study.stage import Axis, Config
 CELL = ("activation", "init", "depth")
 WIDE_CELL = (*CELL, "width")
 BLOCK_CELL = (*WIDE_CELL, "block")
-_WITHIN_A_LABEL = str.maketrans(
-    "/~{}", "+_()"
-)  # a user's path, without what has a meaning in paths and patterns of stores
+# Within a label, a user's path must not hold what has a meaning in paths and patterns of stores.
+_WITHIN_A_LABEL = str.maketrans("/~{}", "+_()")
 
 
 def _activations(config: Config, _section: str) -> Mapping[str, Any]:

@@ -130,7 +130,6 @@ STAGES = (
         reads=_TRAINED_NETWORK,
         config=tuple(f"training.{key}" for key in NETWORK_KEYS),
         folder="training",
-        parallel=True,
         cost=cost.BLOCK,
     ),
     Stage(
