@@ -15,6 +15,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+import rgflow
 from rgflow.chapters.networks.axes import short
 from rgflow.errors import RgflowError
 from rgflow.store.labels import parse_path
@@ -52,6 +53,26 @@ def test_an_edited_activation_is_another_activation(tmp_path: Path, monkeypatch:
     file.write_text("import torch\n\n\ndef f(z):\n    return torch.tanh(2 * z)\n")
     for stage, found in before.items():
         assert specs(raw, stage) != found, stage
+
+
+def everything_drawn(network: rgflow.Network) -> list[xr.Dataset]:
+    x, y = np.random.default_rng(0).normal(size=(6, 3)), np.ones((4, 1))
+    return [
+        rgflow.sample_initialization(network, x, members=4000, seed=1, sampler="weights"),
+        rgflow.sample_initialization(network, x, members=4000, seed=1, sampler="marginal"),
+        rgflow.train_ensemble(network, x[:4], y, x[4:], members=16, steps=2, seed=1),
+        rgflow.sample_posterior(network, x[:4], y, x[4:], noise=0.1, islands=4, particles=16, seed=1),
+    ]
+
+
+def test_draws_do_not_depend_on_where_the_file_lies(tmp_path: Path) -> None:
+    found = []
+    for folder in (tmp_path / "a", tmp_path / "b"):
+        folder.mkdir()
+        (folder / "act.py").write_text("import torch\n\n\ndef f(z):\n    return torch.tanh(z)\n")
+        found.append(everything_drawn(rgflow.Network(f"{folder}/act.py:f", (3, 8, 8, 1), 0.1, 1.5)))
+    for here, there in zip(*found, strict=True):
+        xr.testing.assert_equal(here, there)
 
 
 @pytest.mark.parametrize("name", ["act", "below/act", "a~b", "a{b}", "with blank", "it's"])

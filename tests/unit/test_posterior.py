@@ -329,7 +329,7 @@ def test_an_activation_without_gradient_is_sampled(tmp_path: Path) -> None:
     posterior = combine_posterior([sample_posterior_block(network, TASK, HARD, schedule, range(4))])
     assert posterior.attrs["move"] == "crank_nicolson"
     assert posterior.sizes["stage"] > 1
-    assert 0.15 < float(posterior["acceptance"][0]) < 0.5
+    assert ((posterior["acceptance"][:-1] > 0.15) & (posterior["acceptance"][:-1] < 0.6)).all()
 
 
 def test_diagnostics_find_moves_that_forget() -> None:

@@ -86,6 +86,11 @@ class Activation:
         inner = ", ".join(f"{key}={value!r}" for key, value in self.items)
         return f"{self.name}({inner})" if inner else self.name
 
+    @property
+    def draws_key(self) -> str:
+        """The label without the folder of a user's file, so that draws are the same wherever the file lies."""
+        return self.label.rpartition("/")[2]
+
     def __call__(self, z: Array) -> Array:
         """sigma(z), elementwise; numpy gives float64, torch keeps dtype and device."""
         return self.derivatives(z, 0)[0]

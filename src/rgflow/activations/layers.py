@@ -29,6 +29,11 @@ class LayerActivations(Activation):
         chosen: Any = self.function
         return tuple(chosen)
 
+    @property
+    def draws_key(self) -> str:
+        """The layers' own ones."""
+        return ", ".join(sigma.draws_key for sigma in self.layers)
+
     def _refused(self) -> Any:
         raise RgflowError(f"the layers have different activations ({self.name}); what was asked for needs one for all")
 

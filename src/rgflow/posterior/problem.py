@@ -108,7 +108,7 @@ class Problem:
     @property
     def draws(self) -> Draws:
         """The random numbers; those of different noise or targets are the same, so that comparisons gain."""
-        law = (self.network.activation.label, self.network.widths, self.network.C_b, self.network.C_W)
+        law = (self.network.activation.draws_key, self.network.widths, self.network.C_b, self.network.C_W)
         return Draws(repr((self.inference.seed, *law, self.task.train_count)), self.device)
 
     def identity(self) -> dict[str, str]:

@@ -79,7 +79,7 @@ def chunk_sampler(target: Target, ensemble: SamplingSpec) -> Callable[[int, int]
     """The function that draws (chunk, members)."""
     network = target.network
     skip = network.architecture.strengths.values()
-    law = (network.activation.label, network.widths, network.C_b, network.C_W, len(target.x), *skip)
+    law = (network.activation.draws_key, network.widths, network.C_b, network.C_W, len(target.x), *skip)
     streams = Streams(repr((ensemble.seed, ensemble.sampler, ensemble.law, *law)), target.x.device)
 
     def draw(chunk: int, members: int) -> Samples:

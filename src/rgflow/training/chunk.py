@@ -54,7 +54,7 @@ def members_per_chunk(network: Network, train_count: int) -> int:
 
 def _key(network: Network, seed: int) -> str:
     """What fixes the draws: seed and law of the initialization, so that ways to train are compared on equal starts."""
-    return f"training {seed} {network.activation.label} {network.widths} {network.C_b} {network.C_W}"
+    return f"training {seed} {network.activation.draws_key} {network.widths} {network.C_b} {network.C_W}"
 
 
 class Chunk:
