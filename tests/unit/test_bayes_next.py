@@ -236,3 +236,17 @@ def test_many_samples_come_with_the_scatter_of_their_nodes(activation: str) -> N
         )
         assert float((abs(found - exact) / (error + certified[f"{quantity}1_error"])).max()) < 5.0, quantity
         assert 1e-7 < float((error / abs(exact).max()).max()) < 0.2, quantity
+
+
+def test_large_preactivations_are_averaged_on_nodes() -> None:
+    """Beyond what quadrature takes seconds for: the nodes' estimate agrees with it within its stated error."""
+    inputs = np.random.default_rng(7).normal(size=(3, 3))
+    task, network = Task(inputs, np.ones((3, 1)), inputs), Network("gelu", (3, *(8,) * 5, 1), 0.1, 4.0)
+    deviation = np.sqrt(initialization_theory(network, inputs, ("K",))["K"].isel(layer=-2).max())
+    assert deviation > 2.0 * network.activation.quadrature_radius
+    sampled = bayes_theory(network, task.train_inputs, task.train_targets, inputs, noise=0.3)
+    assert float(sampled["log_evidence1_error"]) > 0.0
+    certified = bayes_theory(network, task.train_inputs, task.train_targets, inputs, noise=0.3, nodes=0)
+    error = sampled["log_evidence1_error"]
+    assert abs(float(sampled["log_evidence1"] - certified["log_evidence1"])) < 5.0 * float(error)
+    assert float(error) > 10.0 * float(certified["log_evidence1_error"])

@@ -34,7 +34,7 @@ The variables of the two fits need at least two widths. Quadratic terms are fitt
 What is correlated: components of one ensemble (samples, layers, steps) share networks and fluctuate together; widths
 are independent. So chi^2 over widths at fixed component is honest, an rms over components fluctuates more than
 1/sqrt(2m), and the p-values of the largest |z| (Šidák) are upper bounds. Errors are never taken below the rounding of
-float32 sampling.
+float32 sampling. Components whose error is unknown (NaN) at some width are left out.
 """
 
 from __future__ import annotations
@@ -66,8 +66,8 @@ def compare(theory: xr.Dataset, experiment: xr.Dataset, quantities: tuple[Quanti
     theory : xr.Dataset
         Leading orders under the names of the quantities, and next orders, coefficients without their 1/n.
     experiment : xr.Dataset
-        Estimates with ``_stderr`` and a dim ``width``; all hidden layers have the width n of the label, and what is of
-        order 1/n is multiplied by n already.
+        Estimates with ``_stderr``, NaN where unknown, and a dim ``width``; all hidden layers have the width n of the label,
+        and what is of order 1/n is multiplied by n already.
     quantities : tuple of Quantity
         What to compare.
 
@@ -79,9 +79,10 @@ def compare(theory: xr.Dataset, experiment: xr.Dataset, quantities: tuple[Quanti
     Raises
     ------
     RgflowError
-        Nothing in common, different labels, non-finite values, or a component without fluctuations that disagrees.
+        Nothing in common, different labels, non-finite values, no known error, or a component without fluctuations that
+        disagrees.
     """
-    flat = _with_dof(_flat(theory, experiment, quantities), experiment)
+    flat = _with_dof(_with_known_errors(_flat(theory, experiment, quantities)), experiment)
     scored = _add_z_scores(_add_trend(flat))
     return _add_summary(scored, quantities)
 
@@ -110,7 +111,7 @@ def compare_exact(exact: xr.Dataset, ensembles: xr.Dataset) -> xr.Dataset:
     widths = ensembles["width"].values
     each = [_flat(exact.sel(width=n), ensembles.sel(width=[n]), INITIALIZATION) for n in widths]
     flat = xr.concat(each, "width", data_vars="all")[["theory", "experiment", "stderr"]].rename(theory="exact")
-    flat = _with_dof(flat.transpose("width", "component"), ensembles)
+    flat = _with_dof(_with_known_errors(flat.transpose("width", "component")), ensembles)
     return _add_summary(flat.assign(z_exact=_scores(flat, flat["experiment"] - flat["exact"])), INITIALIZATION)
 
 
@@ -151,7 +152,10 @@ def _distinct(q: Quantity, theory: xr.Dataset, experiment: xr.Dataset, dims: tup
 
 
 def _aligned(q: Quantity, theory: xr.Dataset, experiment: xr.Dataset) -> list[xr.DataArray]:
-    """Theory, its error, next order (0 if unknown), its error, estimate and standard error, labelled alike and finite."""
+    """Theory, its error, next order (0 if unknown), its error, estimate and standard error, labelled alike.
+
+    All are finite, but for standard errors that are unknown.
+    """
     leading = theory[q.name].transpose(*q.dims)
     nothing = xr.zeros_like(leading)
     following = [theory.get(name, nothing) for name in (q.next_order, f"{q.next_order}_error")]
@@ -163,9 +167,18 @@ def _aligned(q: Quantity, theory: xr.Dataset, experiment: xr.Dataset) -> list[xr
         raise RgflowError(
             f"{q.name}: theory and experiment have different labels: {str(error).splitlines()[0]}"
         ) from error
-    if not all(np.isfinite(array.values).all() for array in arrays):
-        raise RgflowError(f"{q.name}: theory, estimate and standard error must be finite everywhere")
+    *values, stderr = arrays
+    if not all(np.isfinite(array.values).all() for array in values) or np.isinf(stderr.values).any():
+        raise RgflowError(f"{q.name}: theory and estimate must be finite everywhere, and standard errors finite or NaN")
     return arrays
+
+
+def _with_known_errors(flat: xr.Dataset) -> xr.Dataset:
+    """Remove components whose error is unknown, NaN, at some width: their deviations cannot be judged."""
+    known = flat["stderr"].notnull().all("width").values
+    if not known.any():
+        raise RgflowError("the error of no component is known at all widths: take wider networks, or more of them")
+    return flat.isel(component=known)
 
 
 def _labels(array: xr.DataArray, dim: str, positions: np.ndarray | None, size: int) -> np.ndarray:

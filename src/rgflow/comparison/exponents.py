@@ -80,7 +80,7 @@ def depth_exponents(theory: xr.Dataset, ensembles: xr.Dataset, first_layer: int 
     -------
     xr.Dataset
         ``depth_exponent``, ``depth_exponent_stderr``, ``depth_amplitude`` and ``depth_exponent_theory`` (ratio, width); NaN
-        where a ratio changes sign within these layers.
+        where a ratio changes sign within these layers, or errors are known of fewer than two of them.
 
     Raises
     ------
@@ -102,7 +102,7 @@ def depth_exponents(theory: xr.Dataset, ensembles: xr.Dataset, first_layer: int 
 
 def _exponent(ratio: str, theory: xr.Dataset, ensemble: xr.Dataset, first_layer: int) -> xr.Dataset:
     tensor, means = RATIOS[ratio]
-    window = ensemble["layer"].values >= first_layer
+    window = (ensemble["layer"].values >= first_layer) & np.isfinite(on_input_zero(ensemble, f"{tensor}_stderr"))
     depth = ensemble["layer"].values[window] - 1.0
     relative = _relative_covariance(ensemble, tensor, window)
     measured, predicted = (
@@ -123,8 +123,8 @@ def _product(dataset: xr.Dataset, names: tuple[str, ...]) -> Array:
 
 
 def _fit(depth: Array, value: Array, relative: Array) -> PowerLaw:
-    """Fit to the magnitude of a ratio; none if it changes sign."""
-    if abs(np.sign(value).sum()) < len(value):
+    """Fit to the magnitude of a ratio; none if it changes sign, or too few of its errors are known."""
+    if len(depth) < 2 or abs(np.sign(value).sum()) < len(value):
         return PowerLaw(np.nan, np.nan, np.nan)
     fit = fit_power_law(depth, np.abs(value), relative * _outer_like(value, relative))
     return fit._replace(amplitude=float(np.sign(value[0])) * fit.amplitude)

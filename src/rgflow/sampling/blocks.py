@@ -78,7 +78,8 @@ def sample_initialization(
     times the connected six-point correlator of a single input, the coefficient of its 15 pairings, and ``T3`` = n times the
     three-point correlator E[z_i;1 z_j;2 z_j;3] of different neurons of a residual network; each with its standard
     error ``<name>_stderr`` (jackknife over groups of 1000) and, for fits over depth, the covariance between layers of its
-    components of a single input, ``<name>_covariance`` (sample_1, layer, layer_2). Layer 1 is exact. Members kept one by one
+    components of a single input, ``<name>_covariance`` (sample_1, layer, layer_2). Errors are NaN where networks too rare for
+    so many members carry the mean; attribute ``warnings`` names these layers. Layer 1 is exact. Members kept one by one
     are in ``preactivation`` and, where it was drawn of the same neurons, ``ntk``. Attribute ``ensemble`` has all settings, the
     precision that was chosen among them.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import operator
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from rgflow.errors import RgflowError
 from rgflow.sampling.estimators import Array, estimates
 from rgflow.sampling.jackknife import jackknife, layer_covariance, standard_errors
 from rgflow.sampling.rng import GROUP
+from rgflow.sampling.trust import Sure, known_errors, rare_network_warnings
 from rgflow.tensors import leg_names
 
 FEW_GROUPS = 10  # below which standard errors are rough
@@ -84,17 +85,23 @@ def estimate_tensors(groups: xr.Dataset) -> xr.Dataset:
     below, layers = _widths_below(groups), groups.layer.values
     replicates = jackknife(means, below, GROUP)
     kept = [name for name in groups if "member" in groups[name].dims]
-    if count < FEW_GROUPS:
-        _log.warning(
-            "%d groups of %d members: standard errors are uncertain by %.0f %%", count, GROUP, 71 / (count - 1) ** 0.5
-        )
+    known = known_errors(means, replicates)
+    warnings = [*_few_groups(count), *rare_network_warnings(known, layers)]
+    for line in warnings:
+        _log.warning("%s", line)
     return (
-        _tensors(estimates(averages, below, count * GROUP), replicates, layers)
-        .assign(_covariances(replicates, layers))
+        _tensors(estimates(averages, below, count * GROUP), replicates, known, layers)
+        .assign(_covariances(replicates, known, layers))
         .assign(degrees_of_freedom=count - 1.0)
         .assign(groups[kept].variables)
-        .assign_attrs(groups.attrs, members=count * GROUP)
+        .assign_attrs(groups.attrs, members=count * GROUP, warnings=warnings)
     )
+
+
+def _few_groups(count: int) -> Iterator[str]:
+    if count < FEW_GROUPS:
+        uncertain = 71 / (count - 1) ** 0.5
+        yield f"{count} groups of {GROUP} members: standard errors are uncertain by {uncertain:.0f} %"
 
 
 def _require_same(first: xr.Dataset, other: xr.Dataset) -> None:
@@ -115,25 +122,29 @@ def _widths_below(groups: xr.Dataset) -> list[int]:
     return [widths[layer - 1] for layer in groups.layer.values]
 
 
-def _tensors(pooled: dict[str, Array], replicates: dict[str, Array], layers: Array) -> xr.Dataset:
+def _tensors(
+    pooled: Mapping[str, Array], replicates: Mapping[str, Array], known: Mapping[str, Sure], layers: Array
+) -> xr.Dataset:
     """Labelled estimates. In layer 1 the metric and the NTK are certain: no errors, no connected correlators."""
-    fluctuates = layers > 1
     variables: dict[str, Any] = {}
     coords: dict[str, Any] = {"layer": layers}
     for name, values in pooled.items():
         samples = leg_names(values.ndim - 1)
-        mask = fluctuates.reshape(-1, *(1,) * len(samples))
-        variables[name] = (("layer", *samples), np.where(mask | (len(samples) == 2), values, 0.0))
-        variables[f"{name}_stderr"] = (("layer", *samples), np.where(mask, standard_errors(replicates[name]), 0.0))
+        legs = (-1, *(1,) * len(samples))
+        fluctuates, sure = (layers > 1).reshape(legs), known[name].reshape(legs)
+        errors = np.where(fluctuates, standard_errors(replicates[name]), 0.0)
+        variables[name] = (("layer", *samples), np.where(fluctuates | (len(samples) == 2), values, 0.0))
+        variables[f"{name}_stderr"] = (("layer", *samples), np.where(sure, errors, np.nan))
         coords |= {leg: np.arange(values.shape[1]) for leg in samples}
     return xr.Dataset(variables, coords)
 
 
-def _covariances(replicates: dict[str, Array], layers: Array) -> xr.Dataset:
+def _covariances(replicates: Mapping[str, Array], known: Mapping[str, Sure], layers: Array) -> xr.Dataset:
     """Labelled covariances between layers, ``<name>_covariance`` (sample_1, layer, layer_2); zero in layer 1."""
     fluctuates = np.outer(layers > 1, layers > 1)
-    variables = {
-        f"{name}_covariance": (("sample_1", "layer", "layer_2"), np.where(fluctuates, layer_covariance(values), 0.0))
-        for name, values in replicates.items()
-    }
+    variables = {}
+    for name, values in replicates.items():
+        covariance = np.where(fluctuates, layer_covariance(values), 0.0)
+        sure = np.outer(known[name], known[name])
+        variables[f"{name}_covariance"] = (("sample_1", "layer", "layer_2"), np.where(sure, covariance, np.nan))
     return xr.Dataset(variables, {"layer": layers, "layer_2": layers})

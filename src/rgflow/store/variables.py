@@ -122,8 +122,9 @@ class Registry:
 
 
 def _stderr_of(of: Variable) -> Variable:
+    """NaN where it cannot be known."""
     equation = f"standard error of the estimate {of.name}"
-    return Variable(of.name + STDERR, of.dims, "f", f"standard error of {of.long_name}", equation, of.may_be_missing)
+    return Variable(of.name + STDERR, of.dims, "f", f"standard error of {of.long_name}", equation, may_be_missing=True)
 
 
 def _error_of(of: Variable) -> Variable:
@@ -139,6 +140,7 @@ def _covariance_of(of: Variable) -> Variable:
         "f",
         f"covariance between layers of the estimate {of.name}",
         f"Cov({of.name}_{legs} in layer, {of.name}_{legs} in layer_2)",
+        may_be_missing=True,
     )
 
 

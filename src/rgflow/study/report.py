@@ -86,8 +86,8 @@ class _Finished(NamedTuple):
 def _results(done: _Finished, overview: Chapter) -> str:
     """The table of the run's end, the whole of it folded away, and what all chapters found in one picture each."""
     found = findings(done.folder)
-    missing = "".join(f"<li>Not predicted, {escape(cell)}: {escape(what)}</li>" for cell, what in found.missing.items())
-    return "\n".join([_tables(found), f"<ul>{missing}</ul>" if missing else "", *_figures(done, overview)])
+    remarks = "".join(f"<li>{escape(line[0].upper() + line[1:])}</li>" for line in found.remarks)
+    return "\n".join([_tables(found), f"<ul>{remarks}</ul>" if remarks else "", *_figures(done, overview)])
 
 
 def _tables(found: Findings) -> str:

@@ -69,9 +69,9 @@ def _grid(config: Config, cell: Cell) -> float:
 
 
 def _one_point(_config: Config, _cell: Cell, spec: Spec) -> Piece:
-    """One point of the grid, at all depths."""
+    """A point in the middle of the grid, at all depths: larger initializations take more nodes."""
     grid = spec["bayes"]["evidence"]
-    one = {**grid, "C_b": grid["C_b"][:1], "C_W": grid["C_W"][:1]}
+    one = {**grid, **{name: [grid[name][len(grid[name]) // 2]] for name in ("C_b", "C_W")}}
     points = len(grid["C_b"]) * len(grid["C_W"])
     return Piece({**spec, "bayes": {**spec["bayes"], "evidence": one}}, points, points)
 

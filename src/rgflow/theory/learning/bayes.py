@@ -79,8 +79,9 @@ def bayes_theory(
         "leading" for infinite width alone; "next" needs a plain network.
     nodes
         How V and G1 are averaged: 0 by certified quadrature, at a cost that grows as the fourth power of the number of samples,
-        else on so many randomized nodes per layer, a power of two. By default quadrature for up to twelve samples and 2^17
-        nodes for more. Little noise and a nearly singular kernel amplify the errors of nodes.
+        else on so many randomized nodes per layer, a power of two. By default quadrature for up to twelve samples whose
+        preactivations are not far larger than sigma's own scale, else 2^17 nodes. Little noise and a nearly singular kernel
+        amplify the errors of nodes.
 
     Returns
     -------

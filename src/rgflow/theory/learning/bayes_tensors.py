@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -10,6 +11,7 @@ import xarray as xr
 from rgflow.gaussian.expectations import Expectations
 from rgflow.inputs import Inputs
 from rgflow.network import Network
+from rgflow.theory.initialization.contraction import Array
 from rgflow.theory.initialization.finite_width import finite_width_cost, tensor_randomizations
 from rgflow.theory.initialization.tensors import initialization_theory
 from rgflow.theory.learning.bayes_errors import quadrature_errors
@@ -19,6 +21,7 @@ TENSORS = ("K", "G1", "V")
 _MEMORY = 8.0  # GiB
 _NODES = 2**17
 _CERTIFIED_INPUTS = 12  # two CPU seconds per layer; the cost of quadrature grows as the fourth power
+_CERTIFIED_DEVIATION = 2.0  # of preactivations, in lengths over which sigma varies; the cost grows as its third power
 
 
 def learning_tensors(network: Network, inputs: Inputs, nodes: int | None = None) -> Iterator[xr.Dataset]:
@@ -32,14 +35,28 @@ def learning_tensors(network: Network, inputs: Inputs, nodes: int | None = None)
         As for ``initialization_theory``.
     nodes
         Nodes in each layer, a power of two, or 0 for certified quadrature. By default quadrature for up to twelve different
-        inputs and 2^17 nodes for more: K~^{-1} amplifies their errors beyond those of the tensors.
+        inputs whose preactivations are no larger than sigma's own scale by far, else 2^17 nodes: K~^{-1} amplifies their errors
+        beyond those of the tensors.
     """
     if nodes is None:
-        nodes = 0 if len(np.unique(inputs, axis=0)) <= _CERTIFIED_INPUTS else _NODES
+        nodes = 0 if _certifiable(network, np.asarray(inputs)) else _NODES
     if nodes == 0:
         yield initialization_theory(network, inputs, TENSORS)
     else:
         yield from tensor_randomizations(network, inputs, TENSORS, layer="all", nodes=nodes, memory=_MEMORY)
+
+
+def _certifiable(network: Network, inputs: Array) -> bool:
+    """Whether quadrature over all groups of four inputs takes seconds rather than minutes."""
+    if len(np.unique(inputs, axis=0)) > _CERTIFIED_INPUTS:
+        return False
+    longest = inputs[[np.argmax((inputs**2).sum(axis=1))]]
+    deviations = np.sqrt(initialization_theory(network, longest, ("K",))["K"].values.ravel())
+    sigmas = [network.activation_of(layer) for layer in range(1, network.depth)]
+    lengths = [math.inf if sigma.kinks else sigma.quadrature_radius for sigma in sigmas]
+    return all(
+        deviation <= _CERTIFIED_DEVIATION * length for deviation, length in zip(deviations, lengths, strict=False)
+    )
 
 
 def require_memory(network: Network, samples: int, nodes: int | None) -> None:

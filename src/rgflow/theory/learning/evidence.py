@@ -73,8 +73,8 @@ def evidence_map(
     Dataset on (depth, C_b, C_W), as of :func:`rgflow.theory.learning.bayes.bayes_theory`: ``log_evidence`` = ``evidence_fit`` +
     ``evidence_occam`` and ``optimal_scale`` at infinite width, the coefficients of 1/n ``log_evidence1`` and
     ``log_weight_variance``, ``<name>_error``. Besides, ``log_evidence_bound``, which no log evidence can exceed, and
-    ``impossible_width``, the width below which order 1/n exceeds it (0: none). NaN where a kernel or tensor overflows or,
-    without noise, the train kernel is singular.
+    ``impossible_width``, the width below which order 1/n exceeds it (0: none). NaN where a kernel or tensor overflows or is
+    too large for its quadrature, or, without noise, the train kernel is singular.
 
     Raises
     ------
