@@ -11,11 +11,12 @@ from rgflow.figures.image import draw_image
 from rgflow.figures.style import FULL_WIDTH, new_figure, styled
 
 _PER_ROW = 12
+_MOST = 4 * _PER_ROW
 
 
 @styled
 def draw(inputs: xr.Dataset) -> Figure:
-    """Draw all inputs as small pictures, train inputs first; probes of the theory at initialization are framed.
+    """Draw inputs as small pictures, train inputs first, the first 48 if there are more; probes of theory are framed.
 
     Inputs that are not square images are drawn as one strip of features each.
 
@@ -24,17 +25,18 @@ def draw(inputs: xr.Dataset) -> Figure:
     inputs : xr.Dataset
         ``x`` (sample, feature) and ``probe`` (sample) with the coordinates ``role`` and, for classes, ``label``.
     """
-    columns = min(_PER_ROW, inputs.sizes["sample"])
-    rows = math.ceil(inputs.sizes["sample"] / columns)
+    shown = min(_MOST, inputs.sizes["sample"])
+    columns = min(_PER_ROW, shown)
+    rows = math.ceil(shown / columns)
     figure = new_figure(height=0.1 + 0.72 * rows, width=FULL_WIDTH * columns / _PER_ROW)
     panels = figure.subplots(rows, columns, squeeze=False).ravel()
-    for axes, sample in zip(panels, range(inputs.sizes["sample"]), strict=False):
+    for axes, sample in zip(panels, range(shown), strict=False):
         one = inputs.isel(sample=sample)
         draw_image(axes, one["x"].values)
         label = f" {one['label'].item()}" if "label" in inputs.coords else ""
         axes.set_title(f"{one['role'].item()}{label}", fontsize=6, pad=2)
         if one["probe"]:
             axes.spines[:].set(visible=True, color="#D55E00", linewidth=1.5)
-    for axes in panels[inputs.sizes["sample"] :]:
+    for axes in panels[shown:]:
         axes.set_axis_off()
     return figure

@@ -35,5 +35,8 @@ def draw(trainings: Mapping[str, xr.Dataset]) -> Figure:
                 panel.plot(rates, values.clip(max=top), ".-", color=COLORS[str(recipe)], ms=3)
                 panel.plot(rates[values > top], [top] * int((values > top).sum()), "x", color=COLORS[str(recipe)])
             panel.set(xscale="log", yscale="log", xlabel=_AXES[optimizer])
+            if optimizer == "sgd":
+                panel.set_xticks(rates.values, [f"{rate:g}" for rate in rates.values], minor=False)
+                panel.minorticks_off()
     recipe_legend(figure)
     return figure
