@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
 
 import numpy as np
@@ -18,6 +18,8 @@ _REACH = 12.5  # phi falls to 1e-34: room for the growth of products of polynomi
 _NODES_AT_ONCE = 2**20
 _MOST_NODES = 2**21  # 16 MiB for one function of one input
 _PANEL_NODES = 24
+_COARSEST, _FINE = 2.5, 9.0  # nodes per standard deviation, at least and per length over which sigma varies
+_BAND = 4.0  # ratio of kernels that share nodes
 _REFINEMENTS = (1.0, 2.0, 4.0, 8.0, 16.0)
 _GOOD_ERROR, _LARGEST_ERROR, _ROUNDING = 1e-12, 1e-10, 2e-15  # relative to the mean modulus
 _SMALLEST_MEAN = 1e-290
@@ -108,7 +110,19 @@ def estimated_means(activation: Activation, products: Sequence[Orders], K: Vecto
     """
     if any(activation.kinks):  # the panels follow kinks other than 0, which sit at different u for different K
         return np.concatenate([_refined_means(activation, products, k) for k in K[:, None]], axis=-1)
-    return _refined_means(activation, products, K)
+    found = np.empty((3, len(products), K.size))
+    for band in _bands(K, activation.quadrature_radius):
+        found[:, :, band] = _refined_means(activation, products, K[band])
+    return found
+
+
+def _bands(K: Vector, radius: float) -> Iterator[NDArray[np.intp]]:
+    """Places of kernels that share nodes: those of the largest would be wasted on much smaller ones."""
+    size, left = np.maximum(K, (_COARSEST * radius / _FINE) ** 2 if math.isfinite(radius) else math.inf), np.arange(K.size)
+    while left.size:
+        near = _BAND * size[left] >= size[left].max()
+        yield left[near]
+        left = left[~near]
 
 
 def _refined_means(activation: Activation, products: Sequence[Orders], K: Vector) -> Vector:
@@ -132,7 +146,7 @@ def _unresolved(means: Vector, errors: Vector, allowed: Vector) -> NDArray[np.bo
 def _rule(activation: Activation, K: float, refinement: float) -> tuple[Vector, Vector]:
     if activation.kinks:
         return line_rule(activation, (math.sqrt(K),), refinement)
-    step = 1 / (refinement * max(2.5, 9 * math.sqrt(K) / activation.quadrature_radius))
+    step = 1 / (refinement * max(_COARSEST, _FINE * math.sqrt(K) / activation.quadrature_radius))
     if step < 2 * _REACH / _MOST_NODES:
         raise _too_many_nodes(activation, K)
     return trapezoid_rule(step, _REACH)

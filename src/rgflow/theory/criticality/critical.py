@@ -190,7 +190,7 @@ def _half_stable(sigma: Activation, obstacle: str) -> Criticality:
 
 
 def _obstacle_above_zero(sigma: Activation) -> str:
-    values = _resolved_curvature(sigma)[1]
+    _, values, _ = _resolved_curvature(sigma)
     if np.all(values > 0):
         return "<sigma sigma''>_K > 0 for all K > 0, so chi_parallel > chi_perp"
     if np.all(values < 0):
@@ -198,13 +198,14 @@ def _obstacle_above_zero(sigma: Activation) -> str:
     return "K* > 0 with <sigma sigma''>_{K*} = 0 needs C_b < 0"
 
 
-def _resolved_curvature(sigma: Activation) -> tuple[Array, Array]:
-    """The scanned kernels where the sign of <sigma sigma''>_K is beyond rounding, and its values there."""
+def _resolved_curvature(sigma: Activation) -> tuple[Array, Array, Array]:
+    """The scanned kernels where the sign of <sigma sigma''>_K is beyond rounding, its values there, and d/dK of them."""
     length = sigma.quadrature_radius if math.isfinite(sigma.quadrature_radius) else 1.0
     scan = length**2 * _SCAN
-    values = np.array([_curvature(sigma, K) for K in scan])
-    resolved = np.abs(values) > _RESOLVED * np.array([float(mean_square(sigma, 1, K)) for K in scan])
-    return scan[resolved], values[resolved]
+    rise, squared_slope, second, first = kernel_derivatives(sigma, ((0, 1), (1, 0), (0, 2), (1, 1)), scan)
+    curvature = rise - squared_slope
+    resolved = np.abs(curvature) > _RESOLVED * squared_slope
+    return scan[resolved], curvature[resolved], (second - first)[resolved]
 
 
 def _curvature(sigma: Activation, K: float) -> float:
@@ -218,10 +219,10 @@ def _zeros_of_curvature(sigma: Activation) -> list[float]:
     return [_bracketed_zero(sigma, K[i], K[i + 1]) for i in changes]
 
 
-def _with_turning_points(sigma: Activation, K: Array, values: Array) -> tuple[Array, Array]:
+def _with_turning_points(sigma: Activation, K: Array, values: Array, slope: Array) -> tuple[Array, Array]:
     """Adds the kernels where the curvature turns back, between two of one sign: two zeros may hide there."""
     sign, one_sign = np.sign(values), values[:-1] * values[1:] > 0.0
-    toward = sign * _curvature_slope(sigma, K)
+    toward = sign * slope
     turns = np.flatnonzero(one_sign & (toward[:-1] < 0.0) & (toward[1:] > 0.0))
     points, which = turning_points(
         lambda k, these: sign[turns[these]] * _curvature_slope(sigma, k), K[turns], K[turns + 1]
@@ -231,9 +232,9 @@ def _with_turning_points(sigma: Activation, K: Array, values: Array) -> tuple[Ar
 
 
 def _curvature_slope(sigma: Activation, K: Array) -> Array:
-    """d<sigma sigma''>_K/dK, one by one: nodes for the largest kernel would be wasted on the others."""
-    pairs = (kernel_derivatives(sigma, ((0, 2), (1, 1)), k) for k in K)
-    return np.array([float(second - first) for second, first in pairs])
+    """d<sigma sigma''>_K/dK."""
+    second, first = kernel_derivatives(sigma, ((0, 2), (1, 1)), K)
+    return np.asarray(second - first)
 
 
 def _bracketed_zero(sigma: Activation, low: float, high: float) -> float:
