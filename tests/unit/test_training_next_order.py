@@ -286,8 +286,12 @@ def test_errors_of_the_tensors_go_through() -> None:
     ("network", "settings", "message"),
     [
         (NETWORK, {"order": "second"}, "order = 'second'; allowed are leading, next"),
-        (Network("relu", (3, 8, 2), 0, 2), {}, "relu, which has kinks; use order='leading'"),
-        (Network("tanh", (3, 2, 2, 2), 0, 1, xi_2=0.5), {}, "of a residual network; use order='leading'"),
+        (Network("relu", (3, 8, 2), 0, 2), {"order": "next"}, "relu, which has kinks; use order='leading'"),
+        (
+            Network("tanh", (3, 2, 2, 2), 0, 1, xi_2=0.5),
+            {"order": "next"},
+            "of a residual network; use order='leading'",
+        ),
         (NETWORK, {"learning_rate": 9.0}, r"learning_rate = 9 is unstable; allowed are 0 to 0\.\d+ = 2 / theta_max"),
         (NETWORK, {"learning_rate": -0.1}, r"learning_rate = -0.1 is unstable"),
         (NETWORK, {"learning_rate": 0.1, "step_fraction": 0.1}, "both given"),
@@ -301,6 +305,20 @@ def test_bad_input_is_named(network: Network, settings: dict[str, Any], message:
     data = {**task(), "test_targets": None}
     with pytest.raises(RgflowError, match=message):
         training_theory(network, **{**data, "steps": TIMES, **settings})
+
+
+@pytest.mark.parametrize(
+    ("network", "order"),
+    [
+        (NETWORK, "next"),
+        (Network("relu", (3, 8, 2), 0, 2), "leading"),
+        (Network("tanh", (3, 2, 2, 2), 0, 1, xi_2=0.5), "leading"),
+    ],
+)
+def test_by_default_the_highest_known_order_is_given_and_named(network: Network, order: str) -> None:
+    found = training_theory(network, **task(), steps=TIMES)
+    assert found.attrs["order"] == order
+    xr.testing.assert_identical(found, training_theory(network, **task(), steps=TIMES, order=order))
 
 
 @pytest.mark.parametrize("times", [(), (1.0, 0.5), (-1.0,), (np.inf,), ("soon",)])

@@ -45,7 +45,7 @@ def training_theory(
     learning_rate: float | None = None,
     optimizer: str = "gradient descent",
     test_targets: ArrayLike | None = None,
-    order: str = "next",
+    order: str | None = None,
     tensors: Tensors | None = None,
 ) -> xr.Dataset:
     """Predict the training of wide networks by full-batch gradient descent on the sum loss.
@@ -73,7 +73,8 @@ def training_theory(
     optimizer
         "gradient descent", or "newton" with steps along lambda grad z Theta_AA^{-1} (z_A - y_A), whose limit is 2.
     order
-        "next", or "leading" for the kernel prediction alone, which is known of every activation and of residual networks.
+        "next", or "leading" for the kernel prediction alone, which is known of every activation and of residual networks. By
+        default the highest that is known of the network, as the attribute ``order`` says.
     tensors
         Tensors of the network on train then test inputs, with K, G1, Theta, Theta1, D, F, A, B, P to U in the last layer,
         or several independent estimates; by default ``tensor_randomizations(network, inputs)``.
@@ -104,17 +105,22 @@ def training_theory(
     task = Task(train_inputs, train_targets, test_inputs, test_targets)
     task.check_fits(network)
     schedule = Schedule(steps, times, step_fraction, learning_rate, optimizer)
+    order = order or highest_order(network)
     _check_order(network, order)
     K, Theta = output_kernels(network, task.inputs)
     spectrum = train_spectrum(Theta, task.train_count)
     leading = kernel_prediction(task, K, Theta, spectrum, schedule)
-    result = recorded(task, schedule, leading).assign(
-        K_output=(("sample_1", "sample_2"), K),
-        Theta_output=(("sample_1", "sample_2"), Theta),
-        theta_eigenvalue=("mode", spectrum.theta),
-        theta_max=spectrum.theta[-1],
-        learning_rate=schedule.eta(spectrum.theta),
-        kernel_mean_limit=(("sample", "output"), leading["prediction_mean"][-1]),
+    result = (
+        recorded(task, schedule, leading)
+        .assign(
+            K_output=(("sample_1", "sample_2"), K),
+            Theta_output=(("sample_1", "sample_2"), Theta),
+            theta_eigenvalue=("mode", spectrum.theta),
+            theta_max=spectrum.theta[-1],
+            learning_rate=schedule.eta(spectrum.theta),
+            kernel_mean_limit=(("sample", "output"), leading["prediction_mean"][-1]),
+        )
+        .assign_attrs(order=order)
     )
     if order == "leading":
         return result
