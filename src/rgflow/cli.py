@@ -259,15 +259,15 @@ def _index(options: argparse.Namespace) -> None:
 
 
 def _write_index(config: Path, output: Path) -> None:
+    from rgflow.settings.plain import read_yaml
     from rgflow.store.index import write_index
-    from rgflow.study.config import read_yaml
     from rgflow.study.plan import Study
 
     write_index(output, Study(read_yaml(config)).index)
 
 
 def _estimate(options: argparse.Namespace) -> None:
-    from rgflow.study.config import read_yaml
+    from rgflow.settings.plain import read_yaml
     from rgflow.study.estimate import estimate, table
 
     for line in table(estimate(read_yaml(options.config))):

@@ -21,7 +21,7 @@ import pytest
 import yaml
 
 from rgflow.errors import RgflowError
-from rgflow.study.config import read_yaml
+from rgflow.settings.plain import read_yaml
 from rgflow.study.plan import Study
 
 WHOLE: dict[str, Any] = {

@@ -22,7 +22,7 @@ FILES = {
 from __future__ import annotations
 
 from rgflow.chapters.networks.axes import WIDE_CELL
-from rgflow.settings import Settings
+from rgflow.settings.model import Settings
 from rgflow.store.variables import Variable
 from rgflow.study.stage import Chapter, Cost, Figure, Stage
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
-from rgflow.settings import Settings, distinct
+from rgflow.settings.model import Settings, distinct
 
 
 class Contest(Settings):

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from rgflow.errors import RgflowError
+from rgflow.settings.plain import read_yaml
 from rgflow.store.manifest import write_atomically
 from rgflow.study import catalogue
-from rgflow.study.config import read_yaml
 from rgflow.study.draw import cell_title
 from rgflow.study.plan import Labels, Study
 from rgflow.study.stage import Chapter, Figure

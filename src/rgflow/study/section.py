@@ -9,7 +9,7 @@ from typing import Any, get_type_hints
 from pydantic import create_model, model_validator
 
 from rgflow.errors import RgflowError
-from rgflow.settings import Settings
+from rgflow.settings.model import Settings
 
 
 def section_of(

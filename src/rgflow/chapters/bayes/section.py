@@ -15,7 +15,7 @@ from pydantic import (
 
 from rgflow.chapters.networks.section import MOST_BLOCKS, Depths, Ensembles
 from rgflow.posterior.spec import MOST_ISLANDS, Inference
-from rgflow.settings import Settings, as_list, distinct
+from rgflow.settings.model import Settings, as_list, distinct
 from rgflow.study.section import section_of
 
 Counts = Annotated[list[PositiveInt], BeforeValidator(as_list), Field(min_length=1)]

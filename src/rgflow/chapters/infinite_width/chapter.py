@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from rgflow.chapters.networks.axes import CELL
-from rgflow.settings import Settings
+from rgflow.settings.model import Settings
 from rgflow.store.variables import OUTPUT_KERNELS
 from rgflow.study.stage import Cell, Chapter, Config, Cost, Stage
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
 from rgflow.data.sources import sources
-from rgflow.settings import Settings, distinct
+from rgflow.settings.model import Settings, distinct
 
 IN_FILES = tuple(name for name, source in sources().items() if source.files)
 if TYPE_CHECKING:

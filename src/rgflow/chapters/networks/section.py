@@ -11,7 +11,7 @@ from pydantic import (
     model_validator,
 )
 
-from rgflow.settings import Settings, as_list, distinct
+from rgflow.settings.model import Settings, as_list, distinct
 
 _LARGEST_SCALE = 1e12
 _Scale = Annotated[float, Field(ge=0, le=_LARGEST_SCALE)]

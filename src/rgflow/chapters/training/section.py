@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, PositiveInt, model_validator
 
 from rgflow.chapters.networks.section import Ensembles, LearningRates
-from rgflow.settings import as_list, distinct
+from rgflow.settings.model import as_list, distinct
 from rgflow.study.section import section_of
 from rgflow.training.spec import Fraction, TrainingSpec
 
