@@ -308,7 +308,7 @@ class Drawing:
     @property
     def code(self) -> str:
         """Digests of the code behind the figures."""
-        from rgflow.study.code import code_digest
+        from rgflow.store.code import code_digest
 
         return " ".join(code_digest(figure.draw) for figure in self.figures)
 

@@ -12,7 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from rgflow.compute.progress import Progress, silent
-from rgflow.study.code import code_digest
+from rgflow.store.code import code_digest
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -23,7 +23,7 @@ _ROOT = Path(__file__).resolve().parent.parent
 
 
 def code_digest(module: str) -> str:
-    """Digest of the import closure of ``module`` (for example ``rgflow.workflow.stages.inputs``)."""
+    """Digest of the import closure of ``module`` (for example ``rgflow.chapters.inputs.stage``)."""
     content = hashlib.sha256()
     for name in sorted(import_closure(module)):
         content.update(f"{name}:{_syntax(name)}\n".encode())
