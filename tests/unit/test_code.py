@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import rgflow
-from rgflow.study import code
+from rgflow.store import code
 from rgflow.study.catalogue import stages
 
 
