@@ -68,14 +68,21 @@ def _group(generators: tuple[Permutation, ...]) -> set[Permutation]:
         group |= products
 
 
-def tensor_quantities(*names: str) -> tuple[Quantity, ...]:
-    """Tensors at initialization as quantities, from their records."""
-    records = (TENSORS[name] for name in names)
-    return tuple(Quantity(t.name, t.name, t.dims, t.symmetries, t.next_order, t.symbol) for t in records)
+def tensor_quantity(name: str) -> Quantity:
+    """A tensor at initialization as a quantity, from its record."""
+    t = TENSORS[name]
+    return Quantity(t.name, t.name, t.dims, t.symmetries, t.next_order, t.symbol)
 
 
-INITIALIZATION = tensor_quantities("K", "T3", "V", "V6", "Theta", "D", "F", "A", "B")
-DNTK = tensor_quantities("P", "Q", "R", "S", "T", "U")
+def _of_chapter(chapter: str) -> tuple[Quantity, ...]:
+    """The tensors of a chapter; those that are a next order belong to their leading ones."""
+    following = {record.next_order for record in TENSORS.values()}
+    own = (record.name for record in TENSORS.values() if record.chapter == chapter)
+    return tuple(tensor_quantity(name) for name in own if name not in following)
+
+
+INITIALIZATION = _of_chapter("initialization")
+DNTK = _of_chapter("dntk")
 _SWAP = ((1, 0),)
 
 _LEGS = ("kernel_sample_1", "kernel_sample_2")

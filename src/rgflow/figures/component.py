@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
-from rgflow.comparison.quantities import tensor_quantities
+from rgflow.comparison.quantities import tensor_quantity
 from rgflow.errors import RgflowError
 from rgflow.tensors import TENSORS
 
@@ -40,7 +40,7 @@ def along_layers(comparison: xr.Dataset, quantity: str, legs: tuple[int, ...]) -
     """
     components = of_quantity(comparison, quantity)
     chosen = np.ones(components.sizes["component"], dtype=bool)
-    for leg, position in enumerate(tensor_quantities(quantity)[0].canonical(legs), start=1):
+    for leg, position in enumerate(tensor_quantity(quantity).canonical(legs), start=1):
         chosen &= components[f"sample_{leg}"].values == position
     if not chosen.any():
         raise RgflowError(f"the comparison holds no component {legs} of {quantity}")
