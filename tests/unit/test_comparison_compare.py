@@ -115,6 +115,20 @@ def test_two_widths_are_fitted_linearly(theory: xr.Dataset) -> None:
     assert float(compared["z_intercept_rms"].sel(quantity="V")) < 1.6
 
 
+def test_widths_that_no_series_describes_are_left_out_of_fits_and_keep_their_z(theory: xr.Dataset) -> None:
+    experiment = ensembles(theory, precision=1e-4)
+    beyond = experiment.isel(width=[0]).assign_coords(width=[4])
+    spoiled = xr.concat([beyond.assign(V=3.0 * beyond["V"]), experiment], "width")
+    naive, careful, empty = (compare(theory, spoiled, INITIALIZATION, start) for start in (0.0, 5.0, 1e9))
+    assert naive.attrs["fit_widths"] == [4, *WIDTHS]
+    assert careful.attrs["fit_widths"] == empty.attrs["fit_widths"] == list(WIDTHS)  # no fewer than three
+    expected = compare(theory, experiment, INITIALIZATION)
+    for name in ("intercept", "z_intercept", "slope", "fit_p_value"):  # but for the rounding of the largest value
+        np.testing.assert_allclose(careful[name], expected[name], rtol=0.02, atol=1e-3)
+    np.testing.assert_array_equal(careful["z_next"].sel(width=4), naive["z_next"].sel(width=4))
+    assert float(naive["z_intercept_rms"].sel(quantity="V")) > 10.0
+
+
 def test_everything_stored_is_finite(compared: xr.Dataset) -> None:
     for name, array in compared.data_vars.items():
         certain = name == "degrees_of_freedom"  # infinitely many: the errors are given

@@ -29,7 +29,8 @@ Every z is a *normal score*: errors from G groups make (e - t)/s follow Student'
 and z is the normal deviate of the same p-value. Numerical errors of theory are part of the error. Fits weigh widths by errors
 that are pooled over the components of a quantity, so that weights do not follow the fluctuations of what they weigh.
 
-The variables of the two fits need at least two widths. Quadratic terms are fitted from three widths on.
+The variables of the two fits need at least two widths; attribute ``fit_widths`` names those that were fitted. Quadratic terms are
+fitted from three widths on.
 
 What is correlated: components of one ensemble (samples, layers, steps) share networks and fluctuate together; widths
 are independent. So chi^2 over widths at fixed component is honest, an rms over components fluctuates more than
@@ -56,9 +57,12 @@ _NO_NOISE = 1e-12
 """Relative error below which a component does not fluctuate: what is known at the start of training is summed in float64."""
 
 MOST_POWERS = 2
+_FEWEST_WIDTHS = 3  # of a fit, if there are as many
 
 
-def compare(theory: xr.Dataset, experiment: xr.Dataset, quantities: tuple[Quantity, ...]) -> xr.Dataset:
+def compare(
+    theory: xr.Dataset, experiment: xr.Dataset, quantities: tuple[Quantity, ...], expands_from: float = 0.0
+) -> xr.Dataset:
     """Compare all quantities that theory and an experiment of several widths have in common.
 
     Parameters
@@ -70,11 +74,14 @@ def compare(theory: xr.Dataset, experiment: xr.Dataset, quantities: tuple[Quanti
         and what is of order 1/n is multiplied by n already.
     quantities : tuple of Quantity
         What to compare.
+    expands_from : float
+        Width below which theory says that a series in 1/n is of no use. Fits take the widths from there on, and no fewer than
+        the three widest.
 
     Returns
     -------
     xr.Dataset
-        As described at the top of this module.
+        As described at the top of this module; attribute ``fit_widths`` tells which widths were fitted.
 
     Raises
     ------
@@ -83,8 +90,9 @@ def compare(theory: xr.Dataset, experiment: xr.Dataset, quantities: tuple[Quanti
         disagrees.
     """
     flat = _with_dof(_with_known_errors(_flat(theory, experiment, quantities)), experiment)
-    scored = _add_z_scores(_add_trend(flat))
-    return _add_summary(scored, quantities)
+    fitted = _fitted_widths(flat["width"].values, expands_from)
+    scored = _add_z_scores(_add_trend(flat, fitted))
+    return _add_summary(scored, quantities).assign_attrs(fit_widths=fitted.tolist())
 
 
 def compare_exact(exact: xr.Dataset, ensembles: xr.Dataset) -> xr.Dataset:
@@ -216,26 +224,31 @@ def _with_dof(flat: xr.Dataset, experiment: xr.Dataset) -> xr.Dataset:
     return flat.assign(degrees_of_freedom=("width", dof.astype(float)))
 
 
-def _add_trend(flat: xr.Dataset) -> xr.Dataset:
+def _fitted_widths(widths: np.ndarray, expands_from: float) -> np.ndarray:
+    """The widths of the fits, narrowest first."""
+    ordered = np.sort(widths)
+    return ordered[min(int((ordered < expands_from).sum()), max(ordered.size - _FEWEST_WIDTHS, 0)) :]
+
+
+def _add_trend(flat: xr.Dataset, fitted: np.ndarray) -> xr.Dataset:
     """Fits in 1/n, free and with theory as intercept; the fitted slope stands in for an unknown next order."""
-    widths, theory = flat["width"].values.astype(float), flat["theory"].values
-    highest = max(1, min(MOST_POWERS, widths.size - 1))
-    weights = _weights(flat)
-    pinned = _fit(flat, flat["experiment"].values - theory, tuple(range(1, highest + 1)), weights)
+    some, theory = flat.sel(width=fitted), flat["theory"].values
+    highest = max(1, min(MOST_POWERS, fitted.size - 1))
+    weights = _weights(some)
+    pinned = _fit(some, some["experiment"].values - theory, tuple(range(1, highest + 1)), weights)
     following = np.where(flat["next_order_known"], flat["next_order"], pinned.coefficients[0])
     flat = flat.assign(next_order=("component", following))
-    if widths.size == 1:
+    if fitted.size == 1:
         return flat
-    free = _fit(flat, flat["experiment"].values, tuple(range(highest + 1)), weights)
-    flat = flat.assign(fit_coefficient=(("power", "component"), free.coefficients)).assign_coords(
-        power=list(free.powers)
-    )
+    free = _fit(some, some["experiment"].values, tuple(range(highest + 1)), weights)
+    coefficients = {"fit_coefficient": (("power", "component"), free.coefficients)}
     return flat.assign(
         {
+            **coefficients,
             **_fitted("intercept", "fit", free, theory, flat["theory_error"].values),
             **_fitted("slope", "trend", pinned, following, flat["next_order_error"].values),
         }
-    )
+    ).assign_coords(power=list(free.powers))
 
 
 def _weights(flat: xr.Dataset) -> np.ndarray:

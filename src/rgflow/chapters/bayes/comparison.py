@@ -19,9 +19,15 @@ _SUFFIXES = ("", "1", "_stderr", "_error", "1_error")
 
 
 def run(datasets: Datasets, _spec: Spec, _resources: Resources) -> xr.Dataset:
-    """See :func:`rgflow.comparison.compare.compare`."""
-    theory = _resolved(single(datasets, "theory"))
-    return compare(_comparable(theory), _comparable(single(datasets, "experiment")), BAYES)
+    """See :func:`rgflow.comparison.compare.compare`.
+
+    Weights of networks vary by c/n with c the ``log_weight_variance``: below n = c the data change networks by more than a
+    series in 1/n can say, and extrapolations start there.
+    """
+    theory = single(datasets, "theory")
+    expands_from = float(theory["log_weight_variance"])
+    sides = _comparable(_resolved(theory)), _comparable(single(datasets, "experiment"))
+    return compare(*sides, BAYES, expands_from)
 
 
 def _resolved(theory: xr.Dataset) -> xr.Dataset:
