@@ -11,7 +11,7 @@ from torch import nn
 
 from rgflow.errors import RgflowError
 from rgflow.practice.check import Check, check
-from rgflow.practice.columns import rows, text
+from rgflow.practice.columns import KEY, rows, text
 from rgflow.practice.groups import parameter_groups
 from rgflow.practice.initialize import chain_of, initialize_, measured, same_layers
 from rgflow.practice.prediction import Prediction
@@ -107,7 +107,7 @@ class Advice(Prediction):
 
     def __str__(self) -> str:
         notes = [f"No prediction: {cut}" for cut in self.unpredicted]
-        return "\n".join([text(rows(self.dataset)), "", *self.lines, *notes])
+        return "\n".join([text(rows(self.dataset)), KEY, "", *self.lines, *notes])
 
     def _repr_html_(self) -> str:
         from rgflow.practice.report import fragment

@@ -10,6 +10,8 @@ import xarray as xr
 
 from rgflow.practice.predict import INITIALIZATIONS
 
+KEY = "now -> critical; a number alone is that of the critical point"
+
 
 def rows(dataset: xr.Dataset) -> Iterator[tuple[str, ...]]:
     """The header, and a row per layer."""
@@ -44,7 +46,7 @@ def _words(name: str, missing: str) -> Column:
 def _now_and_best(name: str) -> Column:
     def column(dataset: xr.Dataset) -> list[str]:
         both = (_per_layer(dataset, name, initialization=which) for which in INITIALIZATIONS)
-        return [f"{_number(now)} > {_number(best)}" for now, best in zip(*both, strict=True)]
+        return [f"{_number(now)} -> {_number(best)}" for now, best in zip(*both, strict=True)]
 
     return column
 

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from rgflow.errors import RgflowError
 from rgflow.practice.check import Check
-from rgflow.practice.columns import rows
+from rgflow.practice.columns import KEY, rows
 from rgflow.practice.pictures import pictures
 from rgflow.practice.prediction import Prediction
 
@@ -64,7 +64,7 @@ def fragment(advice: Prediction) -> str:
     """Lines and table as HTML, for a notebook or the page."""
     lines = [*advice.lines, *(f"No prediction: {cut}" for cut in advice.unpredicted)]
     items = "".join(f"<li>{escape(line)}</li>" for line in lines)
-    return f"<ul>{items}</ul>\n{_table(rows(advice.dataset))}"
+    return f"<ul>{items}</ul>\n{_table(rows(advice.dataset))}\n<p>{escape(KEY)}</p>"
 
 
 def _table(lines: Iterable[Iterable[str]]) -> str:
