@@ -35,7 +35,9 @@ def publish(
     of what reads back, each chunk with a checksum.
 
     Whatever happens, ``store`` is either absent, the previous result, or complete: a kill, a full disk or an exception
-    leaves at most a temporary sibling (``.x.zarr.*.tmp``), which the next publication removes.
+    leaves at most a temporary sibling (``.x.zarr.*.tmp``), which the next publication removes. The manifest is flushed to disk,
+    the many files of arrays are not, which would take longer than to write them: after a loss of power, ``rgflow check`` finds
+    what did not arrive.
 
     Parameters
     ----------
