@@ -22,8 +22,10 @@ from numpy.typing import NDArray
 from rgflow.errors import RgflowError
 from rgflow.gaussian.moments import Array, subsets
 from rgflow.gaussian.nodes import Vector, hermite_rule, trapezoid_rule
+from rgflow.gaussian.wick import hermite_values
 
 Family = Callable[[Array], Array]  # z -> values (function, *z.shape) of all functions wanted of one input
+Coupling = Callable[[Array], Array]  # values (function, input, row, node) -> means of the pairs (row, pair, f, g)
 
 _POLE_MARGIN = 14.0  # extra nats for poles of products of high derivatives
 _HERMITE_RADIUS = 1.2  # 2 for a single pole; less for entire functions and products of four
@@ -251,20 +253,54 @@ def _pair_means(family: Family, means: Array, S: Array, pairs: NDArray[np.intp],
 def _grid_means(family: Family, means: Array, S: Array, pairs: NDArray[np.intp], rule: Rule) -> Array:
     """`_pair_means` of moderately correlated pairs: all inputs on one grid in units of their standard deviations."""
     used, places = np.unique(pairs, return_inverse=True)
-    first, second = places.reshape(-1, 2).T
-    sd, rho = np.sqrt(S.diagonal()[used]), _correlations(S, pairs)[:, None, None]
-    u, w = rule.grid(float(sd.max()), math.sqrt(1 - float(np.max(rho * rho))))
-    square = np.add.outer(u * u, u * u)
-    exponent = (2 * rho * np.outer(u, u) - rho**2 * square) / (2 * (1 - rho * rho))
-    density = np.outer(w, w) * np.exp(exponent) / np.sqrt(1 - rho * rho)
+    places = places.reshape(-1, 2)
+    sd, rho = np.sqrt(S.diagonal()[used]), _correlations(S, pairs)
+    largest = float(np.abs(rho).max())
+    u, w = rule.grid(float(sd.max()), math.sqrt(1 - largest**2))
+    terms = _mehler_terms(largest, rule)
+    if len(used) * terms < len(pairs) * u.size:
+        coupled = _coupled_by_series(u, w, rho, places, terms)
+    else:
+        coupled = _coupled_by_density(u, w, rho, places)
     rows = max(1, _NODES_AT_ONCE // (len(pairs) * u.size))
     found = []
     for start in range(0, len(means), rows):
         centers = means[start : start + rows, used].T
-        values = family(centers[:, :, None] + sd[:, None, None] * u)  # (function, input, row, node)
-        left = values[:, first] @ density
-        found.append(left.transpose(2, 1, 0, 3) @ values[:, second].transpose(2, 1, 3, 0))
+        found.append(coupled(family(centers[:, :, None] + sd[:, None, None] * u)))
     return np.concatenate(found)
+
+
+def _coupled_by_density(u: Vector, w: Vector, rho: Vector, places: NDArray[np.intp]) -> Coupling:
+    """Sums over the nodes of both inputs."""
+    first, second = places.T
+    square, rho = np.add.outer(u * u, u * u), rho[:, None, None]
+    exponent = (2 * rho * np.outer(u, u) - rho**2 * square) / (2 * (1 - rho * rho))
+    density = np.outer(w, w) * np.exp(exponent) / np.sqrt(1 - rho * rho)
+    return lambda values: _products(values[:, first] @ density, values[:, second])
+
+
+def _coupled_by_series(u: Vector, w: Vector, rho: Vector, places: NDArray[np.intp], terms: int) -> Coupling:
+    """Mehler's series of the density, sum_k rho^k h_k(u) h_k(v) with h_k the normalized Hermite polynomials: after the moments
+    of every function with these, a pair takes one sum over k."""
+    first, second = places.T
+    basis = (w * hermite_values(terms, u)).T
+    powers = (rho[:, None] ** np.arange(terms))[:, None]
+
+    def coupled(values: Array) -> Array:
+        moments = values @ basis
+        return _products(moments[:, first] * powers, moments[:, second])
+
+    return coupled
+
+
+def _products(left: Array, right: Array) -> Array:
+    """Sums over the last axis of (function, pair, row, ...): (row, pair, f, g)."""
+    return np.asarray(left.transpose(2, 1, 0, 3) @ right.transpose(2, 1, 3, 0))
+
+
+def _mehler_terms(rho: float, rule: Rule) -> int:
+    """Terms k until the rest is below the accuracy: it is less than 2 reach rho^k / (1 - rho) of <f^2>^(1/2) <g^2>^(1/2)."""
+    return 1 + math.ceil((rule.nats + 3.0 - math.log(1 - rho)) / -math.log(rho)) if rho else 1
 
 
 def _ridge_means(family: Family, means: Array, S: Array, pairs: NDArray[np.intp], rule: Rule) -> Array:
