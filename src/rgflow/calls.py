@@ -53,16 +53,16 @@ def check_kind(name: str, value: Any, annotation: str) -> None:
     known = [_KINDS[kind] for kind in kinds if kind in _KINDS]
     if len(known) < len(kinds) or any(fits(value) for _, fits in known):
         return
-    raise RgflowError(f"{name} = {_short(value)}; it must be {' or '.join(dict.fromkeys(words for words, _ in known))}")
+    raise RgflowError(f"{name} = {brief(value)}; it must be {' or '.join(dict.fromkeys(words for words, _ in known))}")
 
 
 def check_choice(name: str, value: Any, allowed: Collection[str]) -> None:
     """Raise one line unless a value is one of some names."""
     if not isinstance(value, str) or value not in allowed:
-        raise RgflowError(f"{name}: {_short(value)}; allowed: {', '.join(allowed)}")
+        raise RgflowError(f"{name}: {brief(value)}; allowed: {', '.join(allowed)}")
 
 
-def _short(value: Any) -> str:
+def brief(value: Any) -> str:
     """A value on one line of bearable length; of an array or object its kind."""
     plain = value is None or isinstance(value, bool | int | float | complex | str | bytes | list | tuple | dict | set)
     text = " ".join(repr(value).split()) if plain else f"<{type(value).__name__}>"
@@ -90,7 +90,7 @@ def _check_array(name: str, value: Any, kinds: Iterable[str]) -> None:
     if value is None and "None" in kinds:
         return
     if isinstance(value, str | bytes | Mapping) or value is None or callable(value):
-        raise RgflowError(f"{name} = {_short(value)}; it must be an array of numbers")
+        raise RgflowError(f"{name} = {brief(value)}; it must be an array of numbers")
     array = real_array(name, value)
     if len(bad := np.argwhere(~np.isfinite(array))):
         place = f"[{', '.join(map(str, bad[0]))}]" if array.ndim else ""
@@ -135,6 +135,7 @@ _KINDS: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
     "Path": ("a path", lambda value: hasattr(value, "__fspath__")),
     "Network": ("a Network", _is_network),
     "xr.Dataset": ("a dataset", _is_dataset),
+    "Sequence[xr.Dataset]": ("a sequence of datasets", _all(_is_dataset)),
     "Sequence[int]": _INTEGERS,
     "Iterable[int]": _INTEGERS,
     "Sequence[float]": _NUMBERS,

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
-import operator
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
+
+import numpy as np
 
 from rgflow.activations.activation import Activation
 from rgflow.activations.layers import LayerActivations, layer_activations
 from rgflow.architectures.architecture import Architecture
 from rgflow.architectures.residual import architecture_of
+from rgflow.calls import brief, check_kind
 from rgflow.errors import RgflowError
 
 ActivationLike = str | Activation | Callable[..., Any]
@@ -126,20 +128,23 @@ class Network:
 
 
 def _valid_widths(widths: Iterable[int]) -> tuple[int, ...]:
-    try:
-        valid = tuple(operator.index(width) for width in widths)
-    except TypeError:
-        raise RgflowError(f"widths = {widths!r}; they must be integers (n_0, ..., n_L)") from None
+    given = _kept(widths)
+    check_kind("widths", given, "Iterable[int]")
+    valid = tuple(map(int, given))
     if len(valid) < 2 or min(valid) < 1:
-        raise RgflowError(f"widths = {valid}; at least (n_0, n_1) is needed, all positive")
+        raise RgflowError(f"widths = {brief(valid)}; at least (n_0, n_1) is needed, all positive")
     return valid
 
 
+def _kept(value: Any) -> Any:
+    """A value that can be looked at more than once."""
+    return tuple(value) if isinstance(value, Iterator) else value
+
+
 def _per_layer(name: str, value: float | Iterable[float], depth: int) -> tuple[float, ...]:
-    try:
-        values = tuple(map(float, value)) if isinstance(value, Iterable) else (float(value),) * depth
-    except (TypeError, ValueError):
-        raise RgflowError(f"{name} = {value!r}; it must be a number or one number per layer") from None
+    given = _kept(value)
+    check_kind(name, given, "float | Iterable[float]")
+    values = (float(given),) * depth if np.ndim(given) == 0 else tuple(map(float, given))
     if len(values) != depth:
         raise RgflowError(f"{name} has {len(values)} values for {depth} layers; give one number or one per layer")
     for layer, entry in enumerate(values, start=1):

@@ -28,6 +28,11 @@ def test_numpy_input_gives_plain_python_values() -> None:
     assert all(type(value) is float for value in network.C_W)
 
 
+def test_values_may_come_one_by_one() -> None:
+    one_by_one = Network("tanh", (n for n in (3, 4, 1)), iter([0.1, 0.2]), (value for value in (1.0, 1.5)))
+    assert one_by_one == Network("tanh", (3, 4, 1), (0.1, 0.2), (1.0, 1.5))
+
+
 def test_ratio_is_width_over_previous_width() -> None:
     network = Network("relu", (2, 8, 4, 1), 0.0, 2.0)
     assert [network.ratio(layer) for layer in (1, 2, 3)] == [4.0, 0.5, 0.25]
@@ -81,8 +86,8 @@ def test_plain_networks_may_have_any_widths() -> None:
         ({"lambda_b": "much"}, "number"),
         ({"activation": "tahn"}, "tanh"),
         ({"xi_1": 0.0}, "xi_1 = 0.0; it must be positive"),
-        ({"xi_2": float("nan")}, "xi_2 = nan; it must be finite"),
-        ({"xi_2": "much"}, "xi_2 = 'much'; it must be a number"),
+        ({"xi_2": float("nan")}, "xi_2 = nan; it must be a finite number"),
+        ({"xi_2": "much"}, "xi_2 = 'much'; it must be a finite number"),
         ({"xi_2": 0.5}, r"widths = \(3, 4, 1\); a residual network needs n_1 = ... = n_L"),
     ],
 )

@@ -135,6 +135,11 @@ def test_ensembles_that_are_not_paired_are_named() -> None:
         training_difference(first, second)
 
 
+def test_what_is_no_block_is_named() -> None:
+    with pytest.raises(RgflowError, match="^blocks of trained networks are needed, as train_block makes them$"):
+        training_difference([xr.Dataset({"V": 1.0})], [block(range(8))])
+
+
 def test_an_unknown_setting_is_one_line() -> None:
     with pytest.raises(RgflowError, match="unexpected keyword argument 'sead'"):
         train_ensemble(NETWORK, TASK.train_inputs, TASK.train_targets, TASK.test_inputs, sead=3)

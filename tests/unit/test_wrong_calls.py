@@ -14,6 +14,8 @@ import xarray as xr
 
 import rgflow
 from rgflow import RgflowError
+from rgflow.task import Task
+from rgflow.training.ensemble import train_block
 
 X, Y = np.random.default_rng(0).standard_normal((3, 4)), np.ones((2, 1))
 TANH = rgflow.Network("tanh", (4, 6, 1), 0.1, 1.2, 1.0, 1.0)
@@ -24,7 +26,14 @@ TWO, V = np.eye(2), np.zeros((2,) * 4)
 SAMPLED = {"members": 3000, "seed": 1, "workers": 1}
 POSTERIOR = {"network": TANH, **LEARN, "noise": 0.5, "islands": 4, "particles": 4, "seed": 1, "device": "auto"}
 
+BLOCK = train_block(
+    TANH, Task(**LEARN), rgflow.TrainingSpec(seed=1, learning_rate=0.05, steps=(0, 2), members=16), range(16)
+)
+
 CALLS: dict[str, dict[str, Any]] = {
+    "training_difference": {"first": [BLOCK], "second": [BLOCK], "tensors": None},
+    "Network": {"activation": "tanh", "widths": (4, 6, 1), "C_b": 0.1, "C_W": 1.2, "lambda_b": 1.0, "lambda_W": 1.0,
+                "xi_1": 1.0, "xi_2": 0.0},
     "bayes_theory": {"network": TANH, **LEARN, "noise": 0.1, "order": "next"},
     "check_activation": {"activation": "tanh"},
     "critical": {"activation": "tanh"},
@@ -101,7 +110,6 @@ def refusal(name: str, arguments: dict[str, Any]) -> str | None:
 def test_there_are_a_thousand_calls() -> None:
     public = {name for name in rgflow.__all__ if inspect.isfunction(getattr(rgflow, name))}
     left_out = {
-        "training_difference",
         "activation",
         "advise",
         "critical_",

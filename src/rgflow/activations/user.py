@@ -16,6 +16,7 @@ from rgflow.activations.activation import MAX_ORDER, Activation, Items
 from rgflow.activations.arrays import Array, is_tensor
 from rgflow.activations.detect import find_kinks, find_radius, find_slopes
 from rgflow.activations.torch_names import Function, registered_of
+from rgflow.calls import brief
 from rgflow.errors import RgflowError
 
 _PROBE = np.array([[-1.3, -0.2], [0.4, 2.1]])
@@ -48,7 +49,7 @@ def own_activation(function: Function, parameters: Mapping[str, float]) -> Activ
     if isinstance(function, type):
         function = _instance(function)
     if not callable(function):
-        raise RgflowError(f"activation = {function!r}; it must be a name, a function or a torch module")
+        raise RgflowError(f"activation = {brief(function)}; it must be a name, a function or a torch module")
     return (None if parameters else registered_of(function)) or _differentiated(_label(function), function, parameters)
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 from rgflow.architectures.architecture import Architecture
 from rgflow.architectures.plain import Plain
+from rgflow.calls import check_kind
 from rgflow.errors import RgflowError
 
 
@@ -66,10 +66,5 @@ def architecture_of(xi_1: float, xi_2: float) -> Architecture:
 
 
 def _finite(name: str, value: float) -> float:
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        raise RgflowError(f"{name} = {value!r}; it must be a number") from None
-    if not math.isfinite(number):
-        raise RgflowError(f"{name} = {number}; it must be finite")
-    return number
+    check_kind(name, value, "float")
+    return float(value)

@@ -10,6 +10,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from rgflow.calls import checked
 from rgflow.errors import RgflowError
 from rgflow.training.controls import control_means
 from rgflow.training.excess import KnownMeans, excess
@@ -79,6 +80,7 @@ def combine_training(
     return _labelled(groups, jackknife_errors(estimator, means))
 
 
+@checked
 def training_difference(
     first: Sequence[xr.Dataset], second: Sequence[xr.Dataset], tensors: xr.Dataset | None = None
 ) -> xr.Dataset:
@@ -117,8 +119,10 @@ def training_difference(
 
 def join_blocks(blocks: Sequence[xr.Dataset]) -> xr.Dataset:
     """Join blocks of ``train_block`` in the order of their groups; see ``combine_training``."""
-    if not blocks:
+    if len(blocks) == 0:
         raise RgflowError("no blocks to combine")
+    if not all({"group", "group_size", "mean_prediction"} <= {*block.variables} for block in blocks):
+        raise RgflowError("blocks of trained networks are needed, as train_block makes them")
     parts = sorted(blocks, key=lambda block: int(block["group"][0]))
     for part in parts[1:]:
         for name in (name for name in _SHARED if name in parts[0]):
