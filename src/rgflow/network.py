@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,8 +13,8 @@ from rgflow.activations.activation import Activation
 from rgflow.activations.layers import LayerActivations, layer_activations
 from rgflow.architectures.architecture import Architecture
 from rgflow.architectures.residual import architecture_of
-from rgflow.calls import brief, check_kind
 from rgflow.errors import RgflowError
+from rgflow.kinds import brief, check_kind
 
 ActivationLike = str | Activation | Callable[..., Any]
 """What :func:`rgflow.activation` takes."""
@@ -148,6 +147,6 @@ def _per_layer(name: str, value: float | Iterable[float], depth: int) -> tuple[f
     if len(values) != depth:
         raise RgflowError(f"{name} has {len(values)} values for {depth} layers; give one number or one per layer")
     for layer, entry in enumerate(values, start=1):
-        if not (math.isfinite(entry) and entry >= 0.0):
-            raise RgflowError(f"{name} at layer {layer} is {entry}; it must be finite and not negative")
+        if entry < 0.0:
+            raise RgflowError(f"{name} at layer {layer} is {entry}; it must not be negative")
     return values

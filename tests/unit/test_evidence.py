@@ -87,7 +87,7 @@ def test_cells_may_run_on_workers() -> None:
         ({"C_b": ()}, "C_b is empty; at least one value is needed"),
         ({"depth": (0, 2)}, r"depth = \[0, 2\]; integers of at least 1"),
         ({"depth": (2.5,)}, "it must be a sequence of integers"),
-        ({"C_W": (-1.0,)}, "C_W at layer 1 is -1.0; it must be finite and not negative"),
+        ({"C_W": (-1.0,)}, "C_W at layer 1 is -1.0; it must not be negative"),
         ({"noise": float("nan")}, "noise = nan; it must be a finite number"),
     ],
 )

@@ -30,10 +30,16 @@ MISTAKES: dict[str, tuple[Callable[[], object], str]] = {
     "no inputs": (lambda: theory(x=X[:0]), r"shape \(0, 4\)"),
     "zero width": (lambda: Network("tanh", (4, 0, 8), 0.0, 1.0), r"widths = \(4, 0, 8\).* all positive"),
     "no layers": (lambda: Network("tanh", (4,), 0.0, 1.0), r"at least \(n_0, n_1\) is needed"),
-    "fractional width": (lambda: Network("tanh", (4, 8.5), 0.0, 1.0), "must be integers"),  # type: ignore[arg-type]
-    "negative C_W": (lambda: theory(C_W=-1.0), "C_W at layer 1 is -1.0; it must be finite and not negative"),
+    "fractional width": (
+        lambda: Network("tanh", (4, 8.5), 0.0, 1.0),
+        r"widths = \(4, 8.5\); it must be a sequence of integers",
+    ),  # type: ignore[arg-type]
+    "negative C_W": (lambda: theory(C_W=-1.0), "C_W at layer 1 is -1.0; it must not be negative"),
     "zero C_W": (lambda: theory(C_W=0.0), "C_W at layer 1 is 0; it must be positive"),
-    "nan C_b": (lambda: Network("tanh", WIDTHS, np.nan, 1.0), "C_b at layer 1 is nan"),
+    "nan C_b": (
+        lambda: Network("tanh", WIDTHS, np.nan, 1.0),
+        "C_b = nan; it must be a finite number or a sequence of finite numbers",
+    ),
     "one C_b too few": (lambda: Network("tanh", WIDTHS, [0.1, 0.1], 1.0), "C_b has 2 values for 3 layers"),
     "near miss": (lambda: theory("tahn"), "unknown activation 'tahn' .did you mean 'tanh'"),
     "near miss, critical": (lambda: critical("swich"), "unknown activation 'swich' .did you mean 'swish'"),

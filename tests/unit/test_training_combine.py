@@ -136,7 +136,7 @@ def test_ensembles_that_are_not_paired_are_named() -> None:
 
 
 def test_what_is_no_block_is_named() -> None:
-    with pytest.raises(RgflowError, match="^blocks of trained networks are needed, as train_block makes them$"):
+    with pytest.raises(RgflowError, match=r"^blocks of trained networks are needed, as train_block makes them$"):
         training_difference([xr.Dataset({"V": 1.0})], [block(range(8))])
 
 

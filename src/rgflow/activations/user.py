@@ -16,8 +16,8 @@ from rgflow.activations.activation import MAX_ORDER, Activation, Items
 from rgflow.activations.arrays import Array, is_tensor
 from rgflow.activations.detect import find_kinks, find_radius, find_slopes
 from rgflow.activations.torch_names import Function, registered_of
-from rgflow.calls import brief
 from rgflow.errors import RgflowError
+from rgflow.kinds import brief
 
 _PROBE = np.array([[-1.3, -0.2], [0.4, 2.1]])
 _DIFFERENCE = 1e-6

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from rgflow.architectures.architecture import Architecture
 from rgflow.architectures.plain import Plain
-from rgflow.calls import check_kind
 from rgflow.errors import RgflowError
+from rgflow.kinds import check_kind
 
 
 @dataclass(frozen=True)

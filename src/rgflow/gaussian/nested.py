@@ -25,7 +25,7 @@ from rgflow.gaussian.nodes import Vector, hermite_rule, trapezoid_rule
 from rgflow.gaussian.wick import hermite_values
 
 Family = Callable[[Array], Array]  # z -> values (function, *z.shape) of all functions wanted of one input
-Coupling = Callable[[Array], Array]  # values (function, input, row, node) -> means of the pairs (row, pair, f, g)
+PairSum = Callable[[Array], Array]  # values (function, input, row, node) -> means of the pairs (row, pair, f, g)
 
 _POLE_MARGIN = 14.0  # extra nats for poles of products of high derivatives
 _HERMITE_RADIUS = 1.2  # 2 for a single pole; less for entire functions and products of four
@@ -270,7 +270,7 @@ def _grid_means(family: Family, means: Array, S: Array, pairs: NDArray[np.intp],
     return np.concatenate(found)
 
 
-def _coupled_by_density(u: Vector, w: Vector, rho: Vector, places: NDArray[np.intp]) -> Coupling:
+def _coupled_by_density(u: Vector, w: Vector, rho: Vector, places: NDArray[np.intp]) -> PairSum:
     """Sums over the nodes of both inputs."""
     first, second = places.T
     square, rho = np.add.outer(u * u, u * u), rho[:, None, None]
@@ -279,7 +279,7 @@ def _coupled_by_density(u: Vector, w: Vector, rho: Vector, places: NDArray[np.in
     return lambda values: _products(values[:, first] @ density, values[:, second])
 
 
-def _coupled_by_series(u: Vector, w: Vector, rho: Vector, places: NDArray[np.intp], terms: int) -> Coupling:
+def _coupled_by_series(u: Vector, w: Vector, rho: Vector, places: NDArray[np.intp], terms: int) -> PairSum:
     """Mehler's series of the density, sum_k rho^k h_k(u) h_k(v) with h_k the normalized Hermite polynomials: after the moments
     of every function with these, a pair takes one sum over k."""
     first, second = places.T

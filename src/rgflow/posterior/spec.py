@@ -11,8 +11,8 @@ import numpy as np
 import xarray as xr
 from pydantic import Field, NonNegativeFloat
 
-from rgflow.calls import check_choice
 from rgflow.errors import RgflowError
+from rgflow.kinds import check_choice
 from rgflow.network import Network
 from rgflow.task import Task
 from rgflow.theory.learning.conditioning import check_noise

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Literal, get_args
 from pydantic import Field, NonNegativeInt
 
 from rgflow import tensors as records
-from rgflow.calls import check_choice
 from rgflow.errors import RgflowError
+from rgflow.kinds import check_choice
 from rgflow.network import Network
 from rgflow.sampling.estimators import ESTIMATORS
 from rgflow.sampling.groups import group_count
