@@ -117,7 +117,7 @@ def test_critical_residual_networks_keep_the_critical_kernel(name: str) -> None:
     [
         ((1.0, 1.0), "needs a weaker skip connection, below 1"),
         ((0.0, 0.5), "xi_1 = 0.0; it must be positive"),
-        ((1.0, float("nan")), "xi_2 = nan; it must be finite"),
+        ((1.0, float("nan")), "xi_2 = nan; it must be a finite number"),
     ],
 )
 def test_no_critical_residual_network_without_a_decaying_skip(xi: tuple[float, float], message: str) -> None:

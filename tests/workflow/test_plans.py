@@ -30,7 +30,7 @@ def test_the_plan_of_the_dntk_study(fresh: Project) -> None:
 def test_the_plan_of_the_study_of_posteriors(fresh: Project) -> None:
     shutil.copy(PROJECT / "studies" / "bayes.yaml", fresh.folder / "config.yaml")
     planned = fresh.planned()
-    assert planned["bayes_block"] == 72
+    assert planned["bayes_block"] == 5 * 24  # widths, cells
     assert (
         planned["theory_bayes"]
         == planned["bayes_combine"]
