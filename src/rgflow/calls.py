@@ -1,7 +1,8 @@
 """The guard of public functions: an argument of the wrong kind is one clear line, where Python would fail somewhere within.
 
-Kinds are read from the annotations, so that a signature says once what a function takes. Values are looked at, never changed;
-what they may be beyond their kind (positive, matching shapes, known names) is for the function itself to say.
+Kinds are read from the annotations, so that a signature says once what a function takes. Values are looked at, never changed, and
+what comes one by one is kept; what they may be beyond their kind (positive, matching shapes, known names) is for the function
+itself to say.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any, ParamSpec, TypeVar
 import numpy as np
 
 from rgflow.errors import RgflowError
-from rgflow.kinds import PLAIN, Kinds, brief, check_kind, every
+from rgflow.kinds import PLAIN, Kinds, brief, check_kind, every, kept
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -33,9 +34,11 @@ def checked(function: Callable[P, R]) -> Callable[P, R]:
 
     @wraps(function)
     def guarded(*arguments: P.args, **options: P.kwargs) -> R:
-        for name, value in signature.bind(*arguments, **options).arguments.items():
-            _check(name, value, kinds[name])
-        return function(*arguments, **options)
+        bound = signature.bind(*arguments, **options)
+        for name, value in bound.arguments.items():
+            bound.arguments[name] = kept(value)
+            _check(name, bound.arguments[name], kinds[name])
+        return function(*bound.args, **bound.kwargs)
 
     return guarded
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterable, Mapping, Set
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Set
 from numbers import Integral, Real
 from typing import Any
 
@@ -19,7 +19,7 @@ _LONGEST = 60  # characters of a value that is repeated in a message
 def check_kind(name: str, value: Any, annotation: str, known: Kinds | None = None) -> None:
     """Raise one line unless a value is of one of the kinds that an annotation names; unknown kinds pass.
 
-    Values are looked at, never changed: what can be read only once must be kept first.
+    Values are looked at, never changed: what comes one by one must be `kept` first.
     """
     kinds, known = annotation.split(" | "), PLAIN if known is None else known
     tried = [known[kind] for kind in kinds if kind in known]
@@ -32,6 +32,11 @@ def check_choice(name: str, value: Any, allowed: Collection[str]) -> None:
     """Raise one line unless a value is one of some names."""
     if not isinstance(value, str) or value not in allowed:
         raise RgflowError(f"{name}: {brief(value)}; allowed: {', '.join(allowed)}")
+
+
+def kept(value: Any) -> Any:
+    """A value that can be looked at more than once: all of what comes one by one."""
+    return tuple(value) if isinstance(value, Iterator) else value
 
 
 def brief(value: Any) -> str:
@@ -56,6 +61,7 @@ def _is_of(kind: type, value: Any) -> bool:
 
 
 def every(fits: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    """Whether a value is a sequence, in an order of its own, of values that fit."""
     return lambda value: (
         isinstance(value, Iterable) and not isinstance(value, str | bytes | Mapping | Set) and all(map(fits, value))
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -14,7 +14,7 @@ from rgflow.activations.layers import LayerActivations, layer_activations
 from rgflow.architectures.architecture import Architecture
 from rgflow.architectures.residual import architecture_of
 from rgflow.errors import RgflowError
-from rgflow.kinds import brief, check_kind
+from rgflow.kinds import brief, check_kind, kept
 
 ActivationLike = str | Activation | Callable[..., Any]
 """What :func:`rgflow.activation` takes."""
@@ -127,7 +127,7 @@ class Network:
 
 
 def _valid_widths(widths: Iterable[int]) -> tuple[int, ...]:
-    given = _kept(widths)
+    given = kept(widths)
     check_kind("widths", given, "Iterable[int]")
     valid = tuple(map(int, given))
     if len(valid) < 2 or min(valid) < 1:
@@ -135,13 +135,8 @@ def _valid_widths(widths: Iterable[int]) -> tuple[int, ...]:
     return valid
 
 
-def _kept(value: Any) -> Any:
-    """A value that can be looked at more than once."""
-    return tuple(value) if isinstance(value, Iterator) else value
-
-
 def _per_layer(name: str, value: float | Iterable[float], depth: int) -> tuple[float, ...]:
-    given = _kept(value)
+    given = kept(value)
     check_kind(name, given, "float | Iterable[float]")
     values = (float(given),) * depth if np.ndim(given) == 0 else tuple(map(float, given))
     if len(values) != depth:

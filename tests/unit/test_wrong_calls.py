@@ -137,6 +137,12 @@ def test_a_wrong_name_of_an_argument_is_what_python_says_of_it(name: str) -> Non
         found(name)(**CALLS[name], nonsense=1)
 
 
+def test_a_grid_may_come_one_by_one() -> None:
+    arguments = {**CALLS["evidence_map"], "C_W": [1.0, 2.0]}
+    one_by_one = {**arguments, "C_W": iter([1.0, 2.0]), "depth": (depth for depth in [2])}
+    xr.testing.assert_identical(rgflow.evidence_map(**one_by_one), rgflow.evidence_map(**arguments))
+
+
 # torch scripts its own forward-mode rules when they are first used
 @pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")
 @pytest.mark.parametrize("name", ["sample_dntk", "infinite_width_theory", "dntk_theory", "initialization_theory"])

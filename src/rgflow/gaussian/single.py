@@ -118,10 +118,8 @@ def estimated_means(activation: Activation, products: Sequence[Orders], K: Vecto
 
 def _bands(K: Vector, radius: float) -> Iterator[NDArray[np.intp]]:
     """Places of kernels that share nodes: those of the largest would be wasted on much smaller ones."""
-    size, left = (
-        np.maximum(K, (_COARSEST * radius / _FINE) ** 2 if math.isfinite(radius) else math.inf),
-        np.arange(K.size),
-    )
+    coarse = (_COARSEST * radius / _FINE) ** 2  # below, all take the coarsest nodes
+    size, left = np.maximum(K, coarse), np.arange(K.size)
     while left.size:
         near = _BAND * size[left] >= size[left].max()
         yield left[near]

@@ -29,6 +29,8 @@ def read_yaml(path: Path) -> dict[str, Any]:
         if path.stat().st_size > _LARGEST_FILE:
             raise RgflowError(f"{path}: larger than {_LARGEST_FILE} bytes; a configuration is a short text")
         content = yaml.load(path.read_text(encoding="utf-8"), _Loader)
+    except RgflowError:
+        raise
     except OSError as error:
         raise RgflowError(f"{path}: {error.strerror}") from None
     except UnicodeDecodeError:
