@@ -6,6 +6,7 @@ from rgflow.chapters.bayes import cost
 from rgflow.chapters.bayes.axes import AXES, BLOCK_POSTERIOR, DATA, POSTERIOR, WIDE_POSTERIOR
 from rgflow.chapters.bayes.section import Bayes
 from rgflow.chapters.networks.architecture import require_plain
+from rgflow.chapters.networks.axes import CELL
 from rgflow.errors import RgflowError
 from rgflow.study.stage import Cell, Chapter, Config, Figure, Stage
 from rgflow.variables.posterior import VARIABLES
@@ -119,7 +120,13 @@ FIGURES = (
     Figure("bayes_prediction", f"{HOME}.figures.prediction", _WITH_INPUTS, POSTERIOR),
     Figure("bayes_kernel", f"{HOME}.figures.kernel", _WITH_INPUTS, POSTERIOR),
     Figure("bayes_covariance", f"{HOME}.figures.covariance", _SIDES, POSTERIOR, when=_several_outputs),
-    Figure("bayes_sample_size", f"{HOME}.figures.sample_size", _SIDES, POSTERIOR),
+    Figure(
+        "bayes_sample_size",
+        f"{HOME}.figures.sample_size",
+        {"theories": "theory/bayes", "posteriors": "bayes/combine"},
+        (*CELL, "noise"),
+        job="bayes_sample_size",
+    ),
     Figure(
         "bayes_evidence",
         f"{HOME}.figures.evidence",
