@@ -13,7 +13,7 @@ Kinds = Mapping[str, tuple[str, Callable[[Any], bool]]]
 """An annotation -> its words in messages, and whether a value is of it."""
 
 _LARGEST_INTEGER = 2**63
-_LONGEST = 60  # characters of a value that is repeated in a message
+_LONGEST = 60  # characters of a value that is repeated in a message, unless told
 
 
 def check_kind(name: str, value: Any, annotation: str, known: Kinds | None = None) -> None:
@@ -42,8 +42,13 @@ def kept(value: Any) -> Any:
 def brief(value: Any) -> str:
     """A value on one line of bearable length; of an array or object its kind."""
     plain = value is None or isinstance(value, bool | int | float | complex | str | bytes | list | tuple | dict | set)
-    text = " ".join(repr(value).split()) if plain else f"<{type(value).__name__}>"
-    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
+    return one_line(repr(value) if plain else f"<{type(value).__name__}>")
+
+
+def one_line(text: str, longest: int = _LONGEST) -> str:
+    """A text for a message, on one line of bearable length."""
+    line = " ".join(text.split())
+    return line if len(line) <= longest else f"{line[: longest - 3]}..."
 
 
 def _is_integer(value: Any) -> bool:

@@ -105,12 +105,18 @@ def test_spreads_at_the_start(name: str, layers: int, width: int) -> None:
     """Deviation of outputs and mean of the loss within 2 %, deviation of the loss within 5 %, whose own error is 1 %."""
     x, labels = _digits(16)
     advice = rgflow.advise(_chain(name, layers, width), x, labels)
-    outputs = _sampled(advice, torch.as_tensor(x, dtype=torch.float32))
+    inputs = torch.as_tensor(x, dtype=torch.float32)
+    outputs = _sampled(advice, inputs)
     data = advice.at("critical")
     assert float(data["initial_spread"]) == pytest.approx(float(np.sqrt((outputs**2).mean())), rel=0.02)
     losses = ((outputs - np.eye(10)[labels]) ** 2).mean(axis=(1, 2))
     assert float(data["initial_loss"]) == pytest.approx(losses.mean(), rel=0.02)
     assert float(data["initial_loss_spread"]) == pytest.approx(losses.std(), rel=0.05)
+    model, generator = advice.reading.model, torch.Generator().manual_seed(0)
+    with torch.no_grad():  # the module itself, as its user initializes it
+        own = np.stack([advice.initialize_(model, generator)(inputs).double().numpy() for _ in range(800)])
+    assert float(data["initial_spread"]) == pytest.approx(float(np.sqrt((own**2).mean())), rel=0.05)
+    assert float(data["initial_loss"]) == pytest.approx(((own - np.eye(10)[labels]) ** 2).mean(), rel=0.05)
 
 
 @pytest.mark.slow

@@ -286,6 +286,7 @@ def test_errors_of_the_tensors_go_through() -> None:
     ("network", "settings", "message"),
     [
         (NETWORK, {"order": "second"}, "order = 'second'; allowed are leading, next"),
+        (NETWORK, {"order": ""}, "order = ''; allowed are leading, next"),
         (Network("relu", (3, 8, 2), 0, 2), {"order": "next"}, "relu, which has kinks; use order='leading'"),
         (
             Network("tanh", (3, 2, 2, 2), 0, 1, xi_2=0.5),

@@ -5,6 +5,7 @@ Everything else, from what a study may ask for to what is stored, compared, draw
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
@@ -113,5 +114,6 @@ def test_what_is_new_runs_to_the_report(fresh: Project) -> None:
     compared = found["comparison/initialization"].to_dataset().squeeze()
     assert 0.0 < float(compared["z_intercept_max"].sel(quantity="W")) < 4.5
     assert int(compared["components"].sel(quantity="W")) == 10  # five of two inputs in each of layers 2 and 3
-    assert "W" in fresh.call([sys.executable, "-m", "rgflow", "summary", str(fresh.results)]).stdout
+    table = fresh.call([sys.executable, "-m", "rgflow", "summary", str(fresh.results)]).stdout
+    assert re.search(r"^\S+ initialization +W +layer", table, flags=re.MULTILINE), table
     assert found["ensemble"]["W"].attrs["long_name"] == "connected four-point correlator of one neuron"

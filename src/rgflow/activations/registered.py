@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from rgflow.activations.activation import Activation, Items
 from rgflow.activations.formulas import BUILDERS
 from rgflow.errors import RgflowError
+from rgflow.kinds import brief
 
 _LARGEST_PARAMETER = 1e30  # its fourth power has room among the numbers
-_LONGEST_NAME = 60  # of what is repeated in a message
 # parameters that came later than the activation: the default leaves its label, and so the draws of its networks, as it was
 _UNNAMED = {"softplus": (("beta", 1.0),)}
 # what torch and others call them; case and underscores do not matter
@@ -27,7 +27,7 @@ def registered(name: str, parameters: Mapping[str, float]) -> Activation:
     """The activation of a registered name, or torch's name for it; see :func:`rgflow.activation`."""
     found = name if name in BUILDERS else _known_names().get(_plain(name))
     if found is None:
-        raise RgflowError(f"unknown activation {_short(name)}{_near_miss(name)}; known: {', '.join(names())}")
+        raise RgflowError(f"unknown activation {brief(name)}{_near_miss(name)}; known: {', '.join(names())}")
     complete = _complete_parameters(found, parameters)
     named = tuple(item for item in complete.items() if item not in _UNNAMED.get(found, ()))
     return Activation(found, named, origin=_again, **BUILDERS[found](**complete))
@@ -35,10 +35,6 @@ def registered(name: str, parameters: Mapping[str, float]) -> Activation:
 
 def _again(name: str, items: Items) -> Activation:
     return registered(name, dict(items))
-
-
-def _short(name: str) -> str:
-    return repr(name) if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]!r}..."
 
 
 def _plain(name: str) -> str:

@@ -54,7 +54,7 @@ def rare_network_warnings(known: Mapping[str, Sure], layers: Array) -> Iterator[
 
 
 def _ranges(layers: Array) -> str:
-    """3, 5-8"""
+    """Layers in short, as in ``3, 5-8``."""
     runs = np.split(layers, np.flatnonzero(np.diff(layers) > 1) + 1)
     return ", ".join(f"{run[0]}-{run[-1]}" if len(run) > 1 else str(run[0]) for run in runs)
 

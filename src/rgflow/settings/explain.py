@@ -9,7 +9,10 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
+from rgflow.kinds import one_line
+
 _MAX_EDIT = 0.6
+_LONGEST = 80  # characters of a value or a key
 
 Place = tuple[str | int, ...]
 """Keys and indices that lead to a value."""
@@ -39,7 +42,7 @@ def _place(location: Place, branches: frozenset[str]) -> Place:
 
 def _explain(place: Place, problems: Sequence[Mapping[str, Any]], model: type[BaseModel]) -> str:
     """What is wrong at one place, for each branch of a union that was tried."""
-    problem, key = problems[0], one_line(".".join(map(str, place)))
+    problem, key = problems[0], one_line(".".join(map(str, place)), _LONGEST)
     if problem["type"] == "extra_forbidden":
         return f"{key}: unknown key{_suggestion(place, model)}"
     if problem["type"] == "missing":
@@ -47,7 +50,7 @@ def _explain(place: Place, problems: Sequence[Mapping[str, Any]], model: type[Ba
     message = _joined([_message(one) for one in problems])
     if isinstance(problem["input"], Mapping | BaseModel) or not key:
         return f"{key}: {message}" if key else message
-    return f"{key} = {one_line(repr(problem['input']))}: {message}"
+    return f"{key} = {shown(problem['input'])}: {message}"
 
 
 def _message(problem: Mapping[str, Any]) -> str:
@@ -62,10 +65,9 @@ def _joined(messages: Sequence[str]) -> str:
     return " or ".join([first, *(other.removeprefix("Input should be ") for other in others)])
 
 
-def one_line(text: str) -> str:
-    """A value for a message, on one line of bearable length."""
-    line = " ".join(text.split())
-    return line if len(line) <= 80 else f"{line[:77]}..."
+def shown(value: Any) -> str:
+    """A value of a configuration for a message."""
+    return one_line(repr(value), _LONGEST)
 
 
 def _is_branch(part: str, branches: frozenset[str]) -> bool:

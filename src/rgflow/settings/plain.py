@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from rgflow.errors import RgflowError
-from rgflow.settings.explain import one_line
+from rgflow.settings.explain import shown
 
 _LARGEST_FILE = 1_000_000  # bytes of a configuration
 _DEEPEST = 20  # levels of a configuration
@@ -82,14 +82,14 @@ def _foreign(value: Any, place: tuple[str, ...] = ()) -> Iterator[str]:
     if isinstance(value, Mapping):
         for key, inner in value.items():
             if not isinstance(key, str) or not _is_text(key):
-                yield f"{'.'.join([*place, one_line(repr(key))])}: a key must be a name"
+                yield f"{'.'.join([*place, shown(key)])}: a key must be a name"
             else:
                 yield from _foreign(inner, (*place, key))
     elif isinstance(value, list | tuple):
         for position, inner in enumerate(value):
             yield from _foreign(inner, (*place, str(position)))
     elif problem := _unfit(value):
-        yield f"{'.'.join(place) or 'all of it'} = {one_line(repr(value))}: {problem}"
+        yield f"{'.'.join(place) or 'all of it'} = {shown(value)}: {problem}"
 
 
 def _unfit(value: Any) -> str:

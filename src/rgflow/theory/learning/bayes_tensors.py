@@ -55,7 +55,7 @@ def _certifiable(network: Network, inputs: Array) -> bool:
     sigmas = [network.activation_of(layer) for layer in range(1, network.depth)]
     lengths = [math.inf if sigma.kinks else sigma.quadrature_radius for sigma in sigmas]
     return all(
-        deviation <= _CERTIFIED_DEVIATION * length for deviation, length in zip(deviations, lengths, strict=False)
+        deviation <= _CERTIFIED_DEVIATION * length for deviation, length in zip(deviations[:-1], lengths, strict=True)
     )
 
 

@@ -105,7 +105,7 @@ def training_theory(
     task = Task(train_inputs, train_targets, test_inputs, test_targets)
     task.check_fits(network)
     schedule = Schedule(steps, times, step_fraction, learning_rate, optimizer)
-    order = order or highest_order(network)
+    order = highest_order(network) if order is None else order
     _check_order(network, order)
     K, Theta = output_kernels(network, task.inputs)
     spectrum = train_spectrum(Theta, task.train_count)
